@@ -1,0 +1,1 @@
+"""The constant shell that runs on a node, as package data."""

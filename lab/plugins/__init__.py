@@ -1,0 +1,1 @@
+"""Stand-ins for Pulumi's plugins, for the lab's own stack alone."""

@@ -1,0 +1,1 @@
+"""What runs on the operator's machine against the Kubernetes API."""

@@ -1,0 +1,1 @@
+"""Pure text: kubeconfigs, kubelet and kube-proxy configuration, units, host scripts."""
