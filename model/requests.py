@@ -1,0 +1,320 @@
+"""What the local commands in membership/ read on stdin: schema 1 (plain data, no effects).
+
+The engine stores this text in the state and feeds it to the delete of a resource, too, so
+today's code must read yesterday's text: a field is only ever added, with a default; anything
+else raises SCHEMA. Unknown fields are ignored, so that an older checkout can still remove a node.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from types import UnionType
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+
+SCHEMA: Final = 1
+
+LABELS_VARIABLE: Final = "KUBE_NODES_LABELS"
+TAINTS_VARIABLE: Final = "KUBE_NODES_TAINTS"
+VERSION_VARIABLE: Final = "KUBE_NODES_VERSION"
+TAINT_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+_TOKEN_ID = re.compile(r"[a-z0-9]{6}")
+_TOKEN_SECRET = re.compile(r"[a-z0-9]{16}")
+_VERSION = re.compile(r"v1\.\d{1,3}\.\d{1,3}")
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+Request = TypeVar("Request", bound="PrepareRequest | JoinRequest | SignRequest | ApproveRequest")
+
+
+class RequestError(ValueError):
+    """A field of the request that breaks a rule; the text names it and never shows a secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The cluster the request is for, as the operator's kubeconfig must reach it."""
+
+    uid: str
+    """UID of the namespace kube-system."""
+    context: str | None = None
+    """Context of the kubeconfig; the current one if None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredNode:
+    """One node of the inventory: the only names and addresses a certificate may carry."""
+
+    id: str
+    """The declared id: names the resources, begins every error."""
+    name: str
+    """Name of the Node object."""
+    generation: int = 1
+    """Raised by the operator to join the machine anew."""
+    addresses: tuple[str, ...] = ()
+    """IP addresses its serving certificate may hold."""
+    dns_names: tuple[str, ...] = ()
+    """DNS names its serving certificate may hold; the Node's name need not be repeated."""
+    version: str = ""
+    """Declared version of the kubelet, such as v1.37.2."""
+    token_id: str | None = None
+    """Id of the node's own bootstrap token (token mode `bootstrap`)."""
+    bootstrap_user: str | None = None
+    """User name of the static token (token mode `static`); then token_id is None."""
+
+    @property
+    def user(self) -> str:
+        """User name of the kubelet once it has its client certificate."""
+        return f"system:node:{self.name}"
+
+    @property
+    def requester(self) -> str | None:
+        """User name that may ask for the node's first client certificate."""
+        return self.bootstrap_user or (
+            f"system:bootstrap:{self.token_id}" if self.token_id else None
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A bootstrap token."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drain:
+    """How a node is drained."""
+
+    timeout_seconds: int = 300
+    force: bool = False
+    """Delete the pods that no eviction removed in time, and those without a controller."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Standard output of the steps before membership: a new run of one is verified anew."""
+
+    prepare: str = ""
+    credentials: str = field(default="", repr=False)
+    units: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareRequest:
+    """stdin of `prepare` and `forget`. token is None in static mode."""
+
+    cluster: Cluster
+    node: DeclaredNode
+    token: Token | None = None
+    drain: Drain = Drain()
+
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return _dump(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinRequest:
+    """stdin of `join` and `leave`; labels and taints travel as environment, in the open."""
+
+    cluster: Cluster
+    node: DeclaredNode
+    token: Token | None = None
+    runs: Runs = Runs()
+    timeout_seconds: int = 300
+    drain: Drain = Drain()
+    serving_certificate: bool = True
+    """The kubelet asks the cluster for its serving certificate (serverTLSBootstrap)."""
+
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return _dump(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignRequest:
+    """stdin of `sign`: a certificate request in PEM, and the user it must name."""
+
+    cluster: Cluster
+    name: str
+    request_pem: str
+    user: str
+    timeout_seconds: int = 60
+
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return _dump(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApproveRequest:
+    """stdin of `approve`: every declared node of the stack. Holds nothing secret."""
+
+    cluster: Cluster
+    nodes: tuple[DeclaredNode, ...]
+
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return _dump(self)
+
+
+@dataclass(frozen=True, order=True)
+class Taint:
+    """A taint as the Node's spec holds it; key and effect identify it."""
+
+    key: str
+    value: str
+    effect: str
+
+
+def parse(kind: type[Request], text: str) -> Request:
+    """Read the request of this kind from what arrived on stdin.
+
+    Raises:
+        RequestError: not JSON, another schema, or a field that is missing or breaks its rule.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        # The parser's own message may quote the input, which can hold a secret.
+        raise RequestError("stdin is not JSON; run this command through Pulumi") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA or isinstance(schema, bool):
+        raise RequestError(
+            f"schema: {schema!r} is not known here; this version reads schema {SCHEMA}:"
+            " use the version of this project that wrote the stack"
+        )
+    request: Request = _decode(kind, document, "")
+    if isinstance(request, PrepareRequest | JoinRequest) and request.token is not None:
+        node = replace(request.node, token_id=request.token.id)
+        request = replace(request, node=node)
+    _validate(request)
+    return request
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """Read labels, one `key=value` a line, as KUBE_NODES_LABELS holds them."""
+    labels = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        key, equals, value = line.partition("=")
+        if not (key and equals):
+            raise RequestError(f"{LABELS_VARIABLE}: {line!r} is not key=value")
+        labels[key] = value
+    return labels
+
+
+def parse_taints(text: str) -> tuple[Taint, ...]:
+    """Read taints, one `key=value:Effect` or `key:Effect` a line, sorted."""
+    taints = set()
+    for line in filter(None, map(str.strip, text.splitlines())):
+        pair, _, effect = line.rpartition(":")
+        key, _, value = pair.partition("=")
+        if not key or effect not in TAINT_EFFECTS:
+            raise RequestError(
+                f"{TAINTS_VARIABLE}: {line!r} is not key=value:Effect;"
+                f" the effect is one of {', '.join(TAINT_EFFECTS)}"
+            )
+        taints.add(Taint(key, value, effect))
+    return tuple(sorted(taints))
+
+
+def render_labels(labels: Iterable[tuple[str, str]]) -> str:
+    """Write labels as parse_labels reads them, sorted."""
+    return "\n".join(f"{key}={value}" for key, value in sorted(labels))
+
+
+def render_taints(taints: Iterable[Taint]) -> str:
+    """Write taints as parse_taints reads them, sorted."""
+    return "\n".join(
+        f"{taint.key}{'=' if taint.value else ''}{taint.value}:{taint.effect}"
+        for taint in sorted(taints)
+    )
+
+
+def _dump(request: Any) -> str:
+    return json.dumps({"schema": SCHEMA, **asdict(request)}, sort_keys=True, separators=(",", ":"))
+
+
+def _decode(kind: Any, value: Any, path: str) -> Any:
+    """Turn parsed JSON into the type that a dataclass declares, or say what is wrong where."""
+    if isinstance(kind, UnionType):
+        return None if value is None else _decode(get_args(kind)[0], value, path)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise RequestError(f"{path}: expected a list")
+        return tuple(_decode(get_args(kind)[0], v, f"{path}[{i}]") for i, v in enumerate(value))
+    if is_dataclass(kind):
+        return _decode_object(kind, value, path)
+    if type(value) is not kind:
+        raise RequestError(f"{path}: expected {kind.__name__}, not {type(value).__name__}")
+    return value
+
+
+def _decode_object(kind: Any, value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        raise RequestError(f"{path or 'stdin'}: expected an object")
+    hints = get_type_hints(kind)
+    prefix = f"{path}." if path else ""
+    known = {}
+    for item in fields(kind):
+        if item.name in value:
+            known[item.name] = _decode(hints[item.name], value[item.name], prefix + item.name)
+        elif item.default is MISSING:
+            raise RequestError(f"{prefix}{item.name}: is missing")
+    return kind(**known)
+
+
+def _validate(request: PrepareRequest | JoinRequest | SignRequest | ApproveRequest) -> None:
+    _require(bool(request.cluster.uid), "cluster.uid", "must name the cluster")
+    if isinstance(request, SignRequest | JoinRequest):
+        _require(request.timeout_seconds > 0, "timeout_seconds", "must be above 0")
+    if isinstance(request, PrepareRequest | JoinRequest):
+        _require(request.drain.timeout_seconds >= 0, "drain.timeout_seconds", "is below 0")
+    if isinstance(request, SignRequest):
+        _require(bool(request.user), "user", "must name the certificate's user")
+        return
+    if isinstance(request, ApproveRequest):
+        for index, node in enumerate(request.nodes):
+            _validate_node(node, f"nodes[{index}]")
+        return
+    _validate_node(request.node, "node")
+    _require(
+        request.token is not None or request.node.bootstrap_user is not None,
+        "token",
+        "needs a token, or node.bootstrap_user in the static token mode",
+    )
+    if request.token is not None:
+        # Secret's name and the user's name are made of the id: nothing but the exact form.
+        _require(bool(_TOKEN_ID.fullmatch(request.token.id)), "token.id", "is not [a-z0-9]{6}")
+        secret = request.token.secret
+        _require(bool(_TOKEN_SECRET.fullmatch(secret)), "token.secret", "is not [a-z0-9]{16}")
+
+
+def _validate_node(node: DeclaredNode, path: str) -> None:
+    _require(bool(node.id), f"{path}.id", "must not be empty")
+    name = node.name
+    _require(
+        len(name) <= 253 and bool(_DNS_NAME.fullmatch(name)),
+        f"{path}.name",
+        f"{name!r} is not a Node's name (lower-case DNS subdomain)",
+    )
+    _require(
+        not node.version or bool(_VERSION.fullmatch(node.version)),
+        f"{path}.version",
+        f"{node.version!r} is not like v1.37.2",
+    )
+    for address in node.addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise RequestError(f"{path}.addresses: {address!r} is not an IP address") from None
+
+
+def _require(holds: bool, path: str, rule: str) -> None:
+    if not holds:
+        raise RequestError(f"{path}: {rule}")
