@@ -1,0 +1,28 @@
+"""The cluster that the nodes join: what its own administrator tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """An existing cluster, as the nodes need to know it.
+
+    Attributes:
+        name: its name in kubeconfigs.
+        server: URL of the API server, as the hosts reach it.
+        ca_certificate: the CA's certificate, PEM.
+        uid: UID of its namespace kube-system, which tells it from any other.
+        context: context of the operator's kubeconfig; None is the current one.
+        pod_cidrs: CIDRs of the pods; one, or one a family.
+        service_cidrs: CIDRs of the Services; one, or one a family.
+    """
+
+    name: str
+    server: str
+    ca_certificate: str
+    uid: str
+    context: str | None
+    pod_cidrs: tuple[str, ...]
+    service_cidrs: tuple[str, ...]

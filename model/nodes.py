@@ -1,0 +1,130 @@
+"""The nodes that a stack declares: as written in its configuration, and as resolved from it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from kube_nodes.model.declaration import Declaration
+from kube_nodes.model.options import IpAddress, NodeOptions, Role, merge_options
+
+# A node's id names its resources, its Node object and its host: a DNS label serves as all three.
+_NODE_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+# Key types whose host keys the command plugin checks against the strong form; RSA keys are only
+# offered to it with SHA-1 signatures, which current servers refuse.
+HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384")
+
+
+def check_node_id(value: str) -> str:
+    """Return a DNS label, else raise ValueError."""
+    if not _NODE_ID.fullmatch(value):
+        raise ValueError("is not a DNS label; use lower-case letters, digits and '-', at most 63")
+    return value
+
+
+def check_host_key(value: str) -> str:
+    """Return one public key in authorized_keys format without its comment.
+
+    Raises:
+        ValueError: it is none, or one of a type that can't be checked.
+    """
+    parts = value.split()
+    if len(parts) < 2:
+        raise ValueError("is not a host key; give a line such as 'ssh-ed25519 AAAA…'")
+    kind, blob = parts[:2]
+    if kind not in HOST_KEY_TYPES:
+        raise ValueError(f"has an unusable key type; use one of {', '.join(HOST_KEY_TYPES)}")
+    try:
+        inner = base64.b64decode(blob, validate=True)
+    except binascii.Error:
+        inner = b""
+    if inner[4 : 4 + len(kind)] != kind.encode() or len(inner) < 40:
+        raise ValueError(f"has a damaged key; copy the whole {kind} line of the host")
+    return f"{kind} {blob}"
+
+
+def _counter(value: int) -> int:
+    if value < 0:
+        raise ValueError("is negative; give 0 or more, and only ever raise it")
+    return value
+
+
+class NodeDeclaration(Declaration):
+    """One host, as the configuration declares it."""
+
+    address: IpAddress = Field(description="IP address of the host, for SSH and as the node IP.")
+    host_key: Annotated[str, AfterValidator(check_host_key)] = Field(
+        description="The host's SSH public key, as in /etc/ssh/ssh_host_ed25519_key.pub."
+    )
+    node_ip: IpAddress | None = Field(
+        None, description="The kubelet's node IP, where it is not `address`."
+    )
+    generation: Annotated[int, AfterValidator(_counter)] = Field(
+        1, description="Raise it to make the node join anew, with a new token and identity."
+    )
+    reapply: Annotated[int, AfterValidator(_counter)] = Field(
+        0, description="Raise it to run the host's scripts again although nothing changed."
+    )
+    options: NodeOptions = Field(NodeOptions(), description="Options of this node alone.")
+
+
+class PoolDeclaration(Declaration):
+    """Nodes that are alike."""
+
+    options: NodeOptions = Field(NodeOptions(), description="Options of the pool's nodes.")
+    nodes: dict[Annotated[str, AfterValidator(check_node_id)], NodeDeclaration] = Field(
+        description="The pool's nodes by id; the id is the host's name and the Node's name."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One host with its options resolved: all that rendering needs to know of it."""
+
+    id: str
+    pool: str
+    address: str
+    host_key: str
+    node_ip: str
+    generation: int
+    reapply: int
+    options: NodeOptions
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether a kubelet runs here."""
+        return self.options.role is Role.WORKER
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The declared labels, sorted by key."""
+        return {key: value or "" for key, value in sorted(self.options.labels.items())}
+
+
+def resolve_nodes(cluster: NodeOptions, pools: dict[str, PoolDeclaration]) -> Iterator[Node]:
+    """Resolve every declared node's options: cluster, then pool, then node."""
+    for pool_name, pool in pools.items():
+        for node_id, node in pool.nodes.items():
+            yield Node(
+                id=node_id,
+                pool=pool_name,
+                address=node.address,
+                host_key=node.host_key,
+                node_ip=node.node_ip or node.address,
+                generation=node.generation,
+                reapply=node.reapply,
+                options=merge_options((cluster, pool.options, node.options)),
+            )
+
+
+def is_ipv6(address: str) -> bool:
+    """Whether an IP address is of version 6."""
+    return ipaddress.ip_address(address).version == 6

@@ -1,0 +1,249 @@
+"""What can be chosen for a node, at one of three levels: the cluster, its pool, the node itself.
+
+The nearest level wins: a map is merged key by key (null takes an inherited key away), anything
+else is replaced. Defaults stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from kube_nodes.model.declaration import Declaration
+from kube_nodes.model.labels import Taint, check_label_value, check_own_label_key, parse_taint
+from kube_nodes.model.versions import KubernetesVersion
+
+_QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
+_THRESHOLD = re.compile(r"\d+(\.\d+)?(%|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
+EVICTION_SIGNALS = (
+    "memory.available",
+    "nodefs.available",
+    "nodefs.inodesFree",
+    "imagefs.available",
+    "imagefs.inodesFree",
+    "containerfs.available",
+    "containerfs.inodesFree",
+    "pid.available",
+)
+
+
+def _version(value: Any) -> Any:
+    if isinstance(value, KubernetesVersion):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("is not a version; quote it, such as '1.37.2'")  # noqa: TRY004
+    return KubernetesVersion.parse(value)
+
+
+def _taint(value: Any) -> Any:
+    return parse_taint(value) if isinstance(value, str) else value
+
+
+def check_ip(value: str) -> str:
+    """Return a full IP address in its canonical form, else raise ValueError."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("is not an IP address; give a full IPv4 or IPv6 address") from None
+
+
+def _quantity(value: str | None) -> str | None:
+    if value is not None and not _QUANTITY.fullmatch(value):
+        raise ValueError("is not a Kubernetes quantity; write such as 200m, 512Mi or 1Gi")
+    return value
+
+
+def _threshold(value: str | None) -> str | None:
+    if value is not None and not _THRESHOLD.fullmatch(value):
+        raise ValueError("is not an eviction threshold; write such as 100Mi or 10%")
+    return value
+
+
+def _label_value(value: str | None) -> str | None:
+    return None if value is None else check_label_value(value)
+
+
+def _domain(value: str) -> str:
+    if not _DOMAIN.fullmatch(value):
+        raise ValueError("is not a DNS domain; write such as cluster.local")
+    return value
+
+
+def _one_of(names: Iterable[str], what: str) -> AfterValidator:
+    allowed = tuple(names)
+
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"is not {what}; use one of {', '.join(allowed)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _between(least: int, most: int, unit: str) -> AfterValidator:
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise ValueError(f"is out of range; give {least} to {most} {unit}".rstrip())
+        return value
+
+    return AfterValidator(check)
+
+
+def _absolute(value: str) -> str:
+    if not re.fullmatch(r"/[\w./+@-]*", value) or "/../" in f"{value}/":
+        raise ValueError("is not an absolute path; write such as /opt/cni/bin")
+    return value
+
+
+class Role(StrEnum):
+    """What runs on a host."""
+
+    WORKER = "worker"
+    PROXY_ONLY = "proxy-only"
+
+
+def _role(value: Any) -> Any:
+    try:
+        return Role(value)
+    except ValueError:
+        raise ValueError("is not a role; use worker or proxy-only") from None
+
+
+Label = Annotated[str, AfterValidator(check_own_label_key)]
+LabelValue = Annotated[str | None, AfterValidator(_label_value)]
+Quantity = Annotated[str | None, AfterValidator(_quantity)]
+Reserved = dict[Annotated[str, _one_of(RESERVABLE, "a reservable resource")], Quantity]
+IpAddress = Annotated[str, AfterValidator(check_ip)]
+Path = Annotated[str, AfterValidator(_absolute)]
+
+
+class SshOptions(Declaration):
+    """How the operator's machine reaches the host; keys come from the SSH agent."""
+
+    user: str = Field("root", description="User to log in as; any but root needs `sudo -n`.")
+    port: Annotated[int, _between(1, 65535, "")] = Field(22, description="Port of sshd.")
+
+
+class ContainerdOptions(Declaration):
+    """containerd's own configuration, where this program is asked to write it."""
+
+    sandbox_image: str = Field(description="Image of the pods' sandbox (pause) container.")
+    config_version: Annotated[int, _between(2, 3, "(2 for containerd 1.x, 3 for 2.x)")] = Field(
+        2, description="Version of its file: 2 for containerd 1.x, 3 for 2.x."
+    )
+    cni_bin_dir: Path = Field("/opt/cni/bin", description="Folder of the CNI plugins.")
+    cni_conf_dir: Path = Field("/etc/cni/net.d", description="Folder of the CNI configuration.")
+
+
+class NodeOptions(Declaration):
+    """The options of a node, with their defaults."""
+
+    kubernetes_version: Annotated[KubernetesVersion, BeforeValidator(_version)] = Field(
+        KubernetesVersion(1, 37, 2), description="Version of kubelet and kube-proxy."
+    )
+    role: Annotated[Role, BeforeValidator(_role)] = Field(
+        Role.WORKER,
+        description="`worker`: kubelet and kube-proxy; `proxy-only`: kube-proxy alone, no Node.",
+    )
+    ssh: SshOptions = Field(SshOptions(), description="How to reach the host.")
+    labels: dict[Label, LabelValue] = Field({}, description="Labels of the Node.")
+    taints: list[Annotated[Taint, BeforeValidator(_taint)]] = Field(
+        [], description="Taints of the Node, as `key=value:Effect`."
+    )
+    max_pods: Annotated[int, _between(1, 1000, "pods")] = Field(
+        110, description="Most pods on the node."
+    )
+    pod_pids_limit: Annotated[int, _between(1, 4194304, "processes")] = Field(
+        4096, description="Most processes in a pod."
+    )
+    kube_reserved: Reserved = Field({}, description="Resources kept for kubelet and runtime.")
+    system_reserved: Reserved = Field({}, description="Resources kept for the system.")
+    eviction_hard: dict[
+        Annotated[str, _one_of(EVICTION_SIGNALS, "an eviction signal")],
+        Annotated[str | None, AfterValidator(_threshold)],
+    ] = Field(
+        {
+            "memory.available": "100Mi",
+            "nodefs.available": "10%",
+            "nodefs.inodesFree": "5%",
+            "imagefs.available": "15%",
+        },
+        description="Thresholds at which pods are evicted at once.",
+    )
+    cluster_dns: list[IpAddress] = Field([], description="Addresses of the cluster's DNS Service.")
+    cluster_domain: Annotated[str, AfterValidator(_domain)] = Field(
+        "cluster.local", description="DNS domain of the cluster."
+    )
+    cgroup_driver: Annotated[str, _one_of(("systemd", "cgroupfs"), "a cgroup driver")] = Field(
+        "systemd", description="cgroup driver; must be the container runtime's."
+    )
+    container_runtime_endpoint: str = Field(
+        "unix:///run/containerd/containerd.sock", description="CRI socket."
+    )
+    containerd: ContainerdOptions | None = Field(
+        None, description="Write containerd's configuration too; unset, it is its owner's."
+    )
+    proxy_mode: Annotated[str, _one_of(("nftables", "iptables", "ipvs"), "a proxy mode")] = Field(
+        "nftables", description="How kube-proxy implements Services."
+    )
+    kubelet_configuration: dict[str, Any] = Field(
+        {}, description="Further fields of KubeletConfiguration, checked against the version."
+    )
+    kube_proxy_configuration: dict[str, Any] = Field(
+        {}, description="Further fields of KubeProxyConfiguration, checked against the version."
+    )
+    verbosity: Annotated[int, _between(0, 10, "")] = Field(
+        2, description="Log verbosity of kubelet and kube-proxy."
+    )
+    join_timeout_seconds: Annotated[int, _between(10, 3600, "seconds")] = Field(
+        300, description="How long a node may take to become Ready."
+    )
+    drain_timeout_seconds: Annotated[int, _between(0, 86400, "seconds")] = Field(
+        300, description="How long a drain may take."
+    )
+    drain_force: bool = Field(
+        False, description="Delete what is left after the drain's time, budgets or not."
+    )
+
+
+def merge_options(levels: Iterable[NodeOptions]) -> NodeOptions:
+    """Merge the levels' own settings, the nearest last, over the defaults."""
+    merged = {name: getattr(NodeOptions(), name) for name in NodeOptions.model_fields}
+    for level in levels:
+        merged = _merge(merged, _own(level))
+    return NodeOptions.model_validate(_without_null(merged))
+
+
+def _own(level: Declaration) -> dict[str, Any]:
+    """Take what a level itself says, without defaults."""
+    return {name: getattr(level, name) for name in level.model_fields_set}
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two nested mappings; what `over` says wins, and null stays to be taken away."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(value, Declaration) and isinstance(below, Declaration):
+            result[key] = below.model_copy(update=_own(value))
+        elif isinstance(value, Mapping) and isinstance(below, Mapping):
+            result[key] = _merge(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_null(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }
