@@ -20,14 +20,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import AttributeOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from kube_nodes.model.requests import DeclaredNode
 
 CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER: Final = "kubernetes.io/kubelet-serving"
 USER_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
-TOKEN_GROUP: Final = "system:bootstrappers:kube-nodes"
+TOKEN_GROUP: Final = "system:bootstrappers:kube-nodes"  # noqa: S105 (a group, no secret)
 NODES_GROUP: Final = "system:nodes"
 NODE_PREFIX: Final = "system:node:"
 
@@ -36,6 +36,8 @@ _MAX_PEM_BYTES: Final = 16384
 _MIN_RSA_BITS: Final = 2048
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+# pkcs-9-at-extensionRequest (RFC 2985): how a request asks for extensions.
+_EXTENSION_REQUEST: Final = x509.ObjectIdentifier("1.2.840.113549.1.9.14")
 _PEM_BEGIN: Final = b"-----BEGIN CERTIFICATE REQUEST-----"
 _PEM_END: Final = b"-----END CERTIFICATE REQUEST-----"
 
@@ -109,37 +111,46 @@ def judge(request: CertificateRequest, nodes: Mapping[str, DeclaredNode]) -> Ver
         request: the request as the API server holds it.
         nodes: declared nodes by Node name (index_by_name).
     """
-    node = None
     try:
-        if request.signer_name not in (CLIENT_SIGNER, SERVING_SIGNER):
-            raise _RefusedError("signer", f"{request.signer_name} is no signer of kubelets")
-        parsed = _parse(request.pem)
-        name = _check_subject(parsed)
-        node = nodes.get(name)
-        if node is None:
-            raise _RefusedError("node", f"{name!r} is not a declared node")
-        if request.signer_name == CLIENT_SIGNER:
-            _check_client(request, parsed, node)
-            kind = "client"
-        else:
-            _check_serving(request, parsed, node)
-            kind = "serving"
+        parsed, node = _identify(request, nodes)
+    except _RefusedError as refused:
+        return Verdict(approve=False, reason=refused.reason, text=str(refused))
+    is_client = request.signer_name == CLIENT_SIGNER
+    try:
+        (_check_client if is_client else _check_serving)(request, parsed, node)
     except _RefusedError as refused:
         return Verdict(approve=False, reason=refused.reason, text=str(refused), node=node)
+    kind = "client" if is_client else "serving"
     return Verdict(approve=True, reason=kind, text=f"declared node {node.id}", node=node)
 
 
 def judge_user(pem: bytes, user: str) -> Verdict:
     """Say whether a request holds nothing but this user's name: what `sign` approves."""
     try:
-        parsed = _parse(pem)
-        fields = [(attribute.oid, attribute.value) for attribute in parsed.subject]
-        if fields != [(NameOID.COMMON_NAME, user)]:
-            raise _RefusedError("subject", f"its subject is not exactly CN={user}")
-        _check_extensions(parsed, san_allowed=False)
+        _check_user(_parse(pem), user)
     except _RefusedError as refused:
         return Verdict(approve=False, reason=refused.reason, text=str(refused))
     return Verdict(approve=True, reason="client", text=f"user {user}")
+
+
+def _identify(
+    request: CertificateRequest, nodes: Mapping[str, DeclaredNode]
+) -> tuple[x509.CertificateSigningRequest, DeclaredNode]:
+    """Parse the request of a kubelet, and find the declared node it names."""
+    if request.signer_name not in (CLIENT_SIGNER, SERVING_SIGNER):
+        raise _RefusedError("signer", f"{request.signer_name} is no signer of kubelets")
+    parsed = _parse(request.pem)
+    name = _check_subject(parsed)
+    if name not in nodes:
+        raise _RefusedError("node", f"{name!r} is not a declared node")
+    return parsed, nodes[name]
+
+
+def _check_user(parsed: x509.CertificateSigningRequest, user: str) -> None:
+    fields = [(attribute.oid, attribute.value) for attribute in parsed.subject]
+    if fields != [(NameOID.COMMON_NAME, user)]:
+        raise _RefusedError("subject", f"its subject is not exactly CN={user}")
+    _check_extensions(parsed, san_allowed=False)
 
 
 def _check_client(
@@ -215,11 +226,11 @@ def _check_signature(parsed: x509.CertificateSigningRequest) -> None:
 def _check_subject(parsed: x509.CertificateSigningRequest) -> str:
     """Check O and CN, and return the node's name."""
     try:
-        fields = sorted((a.oid.dotted_string, a.value) for a in parsed.subject)
+        fields = [(attribute.oid, attribute.value) for attribute in parsed.subject]
     except ValueError:
         raise _RefusedError("subject", "its subject cannot be read") from None
-    names = [v for oid, v in fields if oid == NameOID.COMMON_NAME.dotted_string]
-    organizations = [v for oid, v in fields if oid == NameOID.ORGANIZATION_NAME.dotted_string]
+    names = [value for oid, value in fields if oid == NameOID.COMMON_NAME]
+    organizations = [value for oid, value in fields if oid == NameOID.ORGANIZATION_NAME]
     if organizations != [NODES_GROUP]:
         raise _RefusedError("organization", f"its organization is not exactly {NODES_GROUP}")
     if len(names) != 1 or not isinstance(names[0], str) or not names[0].startswith(NODE_PREFIX):
@@ -275,6 +286,3 @@ def _check_names(parsed: x509.CertificateSigningRequest, node: DeclaredNode) -> 
             raise _RefusedError("names", "alternative names are DNS names and addresses only")
         if not rule(name.value):
             raise _RefusedError("names", f"{name.value} is not declared for node {node.id}")
-
-
-_EXTENSION_REQUEST: Final = x509.ObjectIdentifier("1.2.840.113549.1.9.14")

@@ -15,12 +15,13 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass,
 from types import UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
+from kube_nodes.model.labels import Taint, parse_taint
+
 SCHEMA: Final = 1
 
 LABELS_VARIABLE: Final = "KUBE_NODES_LABELS"
 TAINTS_VARIABLE: Final = "KUBE_NODES_TAINTS"
 VERSION_VARIABLE: Final = "KUBE_NODES_VERSION"
-TAINT_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 _TOKEN_ID = re.compile(r"[a-z0-9]{6}")
 _TOKEN_SECRET = re.compile(r"[a-z0-9]{16}")
@@ -163,15 +164,6 @@ class ApproveRequest:
         return _dump(self)
 
 
-@dataclass(frozen=True, order=True)
-class Taint:
-    """A taint as the Node's spec holds it; key and effect identify it."""
-
-    key: str
-    value: str
-    effect: str
-
-
 def parse(kind: type[Request], text: str) -> Request:
     """Read the request of this kind from what arrived on stdin.
 
@@ -212,14 +204,10 @@ def parse_taints(text: str) -> tuple[Taint, ...]:
     """Read taints, one `key=value:Effect` or `key:Effect` a line, sorted."""
     taints = set()
     for line in filter(None, map(str.strip, text.splitlines())):
-        pair, _, effect = line.rpartition(":")
-        key, _, value = pair.partition("=")
-        if not key or effect not in TAINT_EFFECTS:
-            raise RequestError(
-                f"{TAINTS_VARIABLE}: {line!r} is not key=value:Effect;"
-                f" the effect is one of {', '.join(TAINT_EFFECTS)}"
-            )
-        taints.add(Taint(key, value, effect))
+        try:
+            taints.add(parse_taint(line))
+        except ValueError as error:
+            raise RequestError(f"{TAINTS_VARIABLE}: {line!r} {error}") from None
     return tuple(sorted(taints))
 
 
@@ -230,10 +218,7 @@ def render_labels(labels: Iterable[tuple[str, str]]) -> str:
 
 def render_taints(taints: Iterable[Taint]) -> str:
     """Write taints as parse_taints reads them, sorted."""
-    return "\n".join(
-        f"{taint.key}{'=' if taint.value else ''}{taint.value}:{taint.effect}"
-        for taint in sorted(taints)
-    )
+    return "\n".join(map(str, sorted(taints)))
 
 
 def _dump(request: Any) -> str:
@@ -274,7 +259,7 @@ def _validate(request: PrepareRequest | JoinRequest | SignRequest | ApproveReque
     if isinstance(request, SignRequest | JoinRequest):
         _require(request.timeout_seconds > 0, "timeout_seconds", "must be above 0")
     if isinstance(request, PrepareRequest | JoinRequest):
-        _require(request.drain.timeout_seconds >= 0, "drain.timeout_seconds", "is below 0")
+        _require(request.drain.timeout_seconds > 0, "drain.timeout_seconds", "must be above 0")
     if isinstance(request, SignRequest):
         _require(bool(request.user), "user", "must name the certificate's user")
         return
