@@ -1,0 +1,304 @@
+"""Render what runs on a node: the receiver (a command string) and the scripts it gets on stdin.
+
+A script is the constant shell of host/ without comments and indentation, then one line of data a
+setting, file or binary; file contents stand in quoted here-documents, so that a preview shows
+their changed lines. The text is deterministic: it is stored in the state and compared on each run.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files as package_files
+
+from kube_nodes.render.quoting import shell_word
+
+NODE_ID = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+PATH = re.compile(r"(/[A-Za-z0-9_@%+=:,-][A-Za-z0-9._@%+=:,-]*)+")
+MODE = re.compile(r"0[0-7]{3}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+URL = re.compile(r"https?://[^\s@/]+(/[^\s]*)?")
+UNIT = re.compile(r"[A-Za-z0-9_-]+")
+RUN_ID = re.compile(r"[0-9a-f-]{1,64}")
+TOOLS = (
+    "cmp", "curl", "find", "flock", "journalctl", "mountpoint", "sha256sum", "systemctl",
+    "timeout", "umount", "xargs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceUnit:
+    """A unit that a script restarts, and how to know that it came up."""
+
+    name: str
+    health_url: str = ""
+    """URL on the node that answers 200 once it works; empty: systemd's word is enough."""
+
+
+KUBELET = ServiceUnit(name="kubelet", health_url="http://127.0.0.1:10248/healthz")
+KUBE_PROXY = ServiceUnit(name="kube-proxy", health_url="http://127.0.0.1:10256/healthz")
+CONTAINERD = ServiceUnit(name="containerd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagedFile:
+    """A text file that the node holds exactly so."""
+
+    path: str
+    content: str = field(repr=False)
+    """Empty, or text that ends with a line break; it may be secret in the credentials script."""
+    mode: str = "0600"
+    restarts: tuple[str, ...] = ()
+    """Names of units that are restarted when it changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """A program that the node downloads; it is installed with mode 0755."""
+
+    path: str
+    url: str
+    sha256: str
+    restarts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """A folder with its mode."""
+
+    path: str
+    mode: str = "0755"
+
+
+def render_receiver(
+    *, user: str = "root", action: str = "apply", timeout_seconds: int = 600
+) -> str:
+    """Return the command string that saves stdin and runs it with `action` (apply or remove)."""
+    if action not in ("apply", "remove"):
+        raise ValueError(f"action: {action!r} is not apply or remove")
+    text = " ".join(_constant("receiver").splitlines())
+    text = text.replace("SECONDS", str(int(timeout_seconds))).replace("ACTION", action)
+    if user == "root":
+        return f"exec sh -c {shell_word(text)}"
+    # Where sudo refuses, stdin is still to be read, or its message is lost.
+    return f"sudo -n sh -c {shell_word(text)} || {{ rc=$?; cat >/dev/null; exit $rc; }}"
+
+
+def render_units_script(
+    *,
+    node_id: str,
+    generation: int,
+    files: Iterable[ManagedFile],
+    binaries: Iterable[Binary] = (),
+    directories: Iterable[Directory] = (),
+    units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
+    reapply: int = 0,
+    wait_seconds: int = 60,
+) -> str:
+    """Return the script that installs binaries, configuration and units (nothing secret)."""
+    units = tuple(units)
+    parts = [
+        _header(
+            "units",
+            node_id=node_id,
+            generation=generation,
+            reapply=reapply,
+            units=units,
+            wait_seconds=wait_seconds,
+        ),
+        _constant("common"),
+        _constant("units"),
+        "begin\n",
+        *_directories(directories),
+        *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
+        *_files(files, units),
+    ]
+    return _closed(parts, "finish\n")
+
+
+def render_credentials_script(
+    *,
+    node_id: str,
+    generation: int,
+    cluster_uid: str,
+    api_server: str,
+    files: Iterable[ManagedFile],
+    directories: Iterable[Directory] = (),
+    units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
+    reapply: int = 0,
+    wait_seconds: int = 60,
+    kubelet_root: str = "/var/lib/kubelet",
+) -> str:
+    """Return the script that puts the secret files there, and begins and ends a node's life.
+
+    It clears the host of an earlier generation (pods, identity, mounts), and its remove action
+    does the same at the end. `api_server` is the URL as it stands in the kubeconfig files.
+    """
+    units = tuple(units)
+    settings = {
+        "cluster": cluster_uid,
+        "generation": str(int(generation)),
+        "server": _checked(URL, api_server, "api_server"),
+        "root": _checked(PATH, kubelet_root, "kubelet_root"),
+    }
+    parts = [
+        _header(
+            "credentials",
+            node_id=node_id,
+            generation=generation,
+            reapply=reapply,
+            units=units,
+            wait_seconds=wait_seconds,
+        ),
+        *(f"{name}={shell_word(value)}\n" for name, value in settings.items()),
+        _constant("common"),
+        _constant("pods"),
+        _constant("credentials"),
+        "begin\nlife\n",
+        *_directories(directories),
+        *_files(files, units),
+    ]
+    return _closed(parts, "finish\n")
+
+
+def render_preflight_script(
+    *,
+    node_id: str,
+    api_server: str,
+    ca_pem: str,
+    fail_swap_on: bool = True,
+    runtime_socket: str = "/run/containerd/containerd.sock",
+    units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
+) -> str:
+    """Return the read-only script that reports everything about a host that a join would meet."""
+    settings = {
+        "node": _checked(NODE_ID, node_id, "node_id"),
+        "server": _checked(URL, api_server, "api_server"),
+        "socket": runtime_socket,
+        "fail_swap_on": "yes" if fail_swap_on else "no",
+        "units": " ".join(_checked(UNIT, unit.name, "unit") for unit in units),
+        "tools": " ".join(TOOLS),
+    }
+    parts = [
+        *(f"{name}={shell_word(value)}\n" for name, value in settings.items()),
+        _constant("preflight"),
+        _heredoc("main", ca_pem, "ca_pem"),
+    ]
+    return _closed(parts, "")
+
+
+def render_service_check_script(
+    *,
+    node_id: str,
+    url: str,
+    run_id: str,
+    ca_pem: str = "",
+    accept: Iterable[str] = ("200", "401", "403"),
+    wait_seconds: int = 60,
+) -> str:
+    """Return the script that asks `url` from the node; `run_id` ties it to the run it proves."""
+    codes = tuple(_checked(re.compile(r"[1-5][0-9]{2}"), code, "accept") for code in accept)
+    settings = {
+        "node": _checked(NODE_ID, node_id, "node_id"),
+        "run": _checked(RUN_ID, run_id, "run_id"),
+        "url": _checked(URL, url, "url"),
+        "accept": " ".join(codes),
+        "wait": str(int(wait_seconds)),
+    }
+    parts = [
+        *(f"{name}={shell_word(value)}\n" for name, value in settings.items()),
+        _constant("service_check"),
+        _heredoc("ask", ca_pem, "ca_pem"),
+    ]
+    return _closed(parts, "")
+
+
+@cache
+def _constant(name: str) -> str:
+    """Return host/<name>.sh without comments, blank lines and indentation, which cost twice."""
+    source = (package_files("kube_nodes") / "host" / f"{name}.sh").read_text(encoding="utf-8")
+    lines = (line.strip() for line in source.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
+
+
+def _header(
+    part: str,
+    *,
+    node_id: str,
+    generation: int,
+    reapply: int,
+    units: tuple[ServiceUnit, ...],
+    wait_seconds: int,
+) -> str:
+    words = []
+    for unit in units:
+        if unit.health_url:
+            _checked(URL, unit.health_url, f"{unit.name} health_url")
+        words.append(f"{_checked(UNIT, unit.name, 'unit')}={unit.health_url}")
+    return (
+        f"# generation {int(generation)}, reapply {int(reapply)}\n"
+        f"action=$1 node={shell_word(_checked(NODE_ID, node_id, 'node_id'))} part={part}"
+        f" wait={int(wait_seconds)}\nunits={shell_word(' '.join(words))}\n"
+    )
+
+
+def _directories(directories: Iterable[Directory]) -> list[str]:
+    return [
+        f"dir {_path(each.path)} {_checked(MODE, each.mode, each.path)}\n"
+        for each in sorted(directories, key=lambda each: each.path)
+    ]
+
+
+def _binary(binary: Binary, units: tuple[ServiceUnit, ...]) -> str:
+    url = shell_word(_checked(URL, binary.url, f"{binary.path} url"))
+    sha256 = _checked(SHA256, binary.sha256, f"{binary.path} sha256")
+    restarts = _restarts(binary.path, binary.restarts, units)
+    return f"binary {_path(binary.path)} {url} {sha256} {restarts}\n"
+
+
+def _files(files: Iterable[ManagedFile], units: tuple[ServiceUnit, ...]) -> list[str]:
+    lines = []
+    seen = set()
+    for each in sorted(files, key=lambda each: each.path):
+        if each.path in seen:
+            raise ValueError(f"{each.path}: declared twice; a path has one content")
+        seen.add(each.path)
+        mode = _checked(MODE, each.mode, f"{each.path} mode")
+        call = f"put {_path(each.path)} {mode} {_restarts(each.path, each.restarts, units)}"
+        lines.append(_heredoc(call, each.content, each.path))
+    return lines
+
+
+def _restarts(path: str, names: tuple[str, ...], units: tuple[ServiceUnit, ...]) -> str:
+    unknown = set(names) - {unit.name for unit in units}
+    if unknown:
+        raise ValueError(f"{path} restarts: {sorted(unknown)} is not among the script's units")
+    return shell_word(" ".join(names))
+
+
+def _heredoc(call: str, content: str, subject: str) -> str:
+    """Return `call` with `content` on its stdin, byte for byte."""
+    if "\0" in content:
+        raise ValueError(f"{subject} content: holds a NUL character; give text")
+    if content and not content.endswith("\n"):
+        raise ValueError(f"{subject} content: does not end with a line break; add one")
+    end, number = "END", 0
+    while end in content.split("\n"):
+        number += 1
+        end = f"END{number}"
+    return f"{call} <<'{end}'\n{content}{end}\n"
+
+
+def _closed(parts: Iterable[str], last: str) -> str:
+    """Join the parts; the last line lets the receiver see that nothing was cut off."""
+    return "".join(parts) + last + "# end\n"
+
+
+def _path(path: str) -> str:
+    return _checked(PATH, path, "path")
+
+
+def _checked(pattern: re.Pattern[str], value: str, subject: str) -> str:
+    if not pattern.fullmatch(value):
+        raise ValueError(f"{subject}: {value!r} does not match {pattern.pattern}")
+    return value
