@@ -4,9 +4,9 @@
 each executable. `python -m lab.tools --help` does the same from a shell.
 """
 
-from lab.tools.toolchain import DEFAULT_TOOLS, ensure
 from lab.tools.errors import ToolsError
 from lab.tools.pins import KUBERNETES_DEFAULT, KUBERNETES_VERSIONS
+from lab.tools.toolchain import DEFAULT_TOOLS, ensure
 
 __all__ = [
     "DEFAULT_TOOLS",

@@ -5,9 +5,9 @@ import signal
 import sys
 
 from lab.tools.debian import ensure_packages
-from lab.tools.toolchain import DEFAULT_TOOLS, ensure
 from lab.tools.errors import ToolsError
 from lab.tools.pins import KUBERNETES_DEFAULT, KUBERNETES_VERSIONS
+from lab.tools.toolchain import DEFAULT_TOOLS, ensure
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterable
 
 from lab.tools.cache import Report
-from lab.tools.toolchain import print_progress
 from lab.tools.errors import ToolsError
 from lab.tools.process import run_with_progress
+from lab.tools.toolchain import print_progress
 
 PACKAGES = (
     "systemd-container",  # systemd-nspawn boots the hosts
