@@ -271,8 +271,10 @@ async def _serve(plugin: Plugin, engine_address: str) -> None:
     print(port, flush=True)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, servicer.cancel)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # The engine's order to end is SIGINT, and it kills what is still there 5 s later. A user's
+    # Ctrl-C does not reach this process: it is in a group of its own, and is told by Cancel.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     watch = asyncio.create_task(_watch_parent(os.getppid(), stop))
     await stop.wait()
     watch.cancel()
