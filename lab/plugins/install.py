@@ -167,12 +167,12 @@ def remove(plugin: Wanted, pulumi_home: Path) -> None:
 
 def _launcher(name: str, project: Path) -> str:
     python = shlex.quote(str(project / ".venv" / "bin" / "python"))
-    # -P: the engine starts plugins in the program's folder, whose modules must not be taken.
+    # By path, without PYTHONPATH: local commands inherit the environment of their plugin.
+    start = shlex.quote(str(project / "lab" / "plugins" / "launch.py"))
     return (
         "#!/bin/sh\n"
         "# A stand-in of the kube-nodes lab; rewritten by its next run.\n"
-        f"PYTHONPATH={shlex.quote(str(project))} exec {python} -P -m lab.plugins.{name} "
-        '"$@"\n'
+        f'exec {python} {start} {name} "$@"\n'
     )
 
 
