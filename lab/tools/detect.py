@@ -11,8 +11,16 @@ from lab.tools.pins import Tool
 
 
 def find(tool: Tool, cache: Cache, report: Report) -> Path | None:
-    """Return the tool's executable if it is on PATH or in the cache, else None."""
-    return find_on_path(tool, cache, report) or find_in_cache(tool, cache)
+    """Return the tool's executable if it is on PATH or in the cache, else None.
+
+    Why one on PATH will not do is reported only if the tool has to be built for it.
+    """
+    doubts: list[str] = []
+    found = find_on_path(tool, cache, doubts.append) or find_in_cache(tool, cache)
+    if not found:
+        for doubt in doubts:
+            report(doubt)
+    return found
 
 
 def find_in_cache(tool: Tool, cache: Cache) -> Path | None:

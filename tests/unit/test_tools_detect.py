@@ -52,6 +52,17 @@ def test_another_version_on_path_is_not_used_and_the_reader_is_told(
     assert [text.split(" it is ")[0] for text in lines] == [f"kubelet: not using {folder}/kubelet:"]
 
 
+def test_a_wrong_version_on_path_is_no_news_once_the_tool_is_in_the_cache(
+    cache: Cache, folder: Path
+) -> None:
+    write_tool(folder / "kubelet", "Kubernetes v1.37.1")
+    expected = write_tool(cache.folder("kubelet", "1.37.2") / "kubelet", "Kubernetes v1.37.2")
+    lines: list[str] = []
+
+    assert find(KUBELET, cache, lines.append) == expected
+    assert lines == []
+
+
 def test_a_tool_on_path_that_fails_is_not_used(cache: Cache, folder: Path) -> None:
     write_executable(folder / "kubelet", "#!/bin/sh\necho v1.37.2\nexit 1\n")
 

@@ -1,8 +1,8 @@
 module kube-nodes/lab/tools/pulumi-language-python
 
-go 1.25.0
+go 1.18
 
-tool github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python
+require github.com/pulumi/pulumi/sdk/v3 v3.78.0
 
 require (
 	github.com/Microsoft/go-winio v0.5.2 // indirect
@@ -38,7 +38,6 @@ require (
 	github.com/pjbgf/sha1cd v0.3.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/pkg/term v1.1.0 // indirect
-	github.com/pulumi/pulumi/sdk/v3 v3.78.0 // indirect
 	github.com/rivo/uniseg v0.4.4 // indirect
 	github.com/rogpeppe/go-internal v1.9.0 // indirect
 	github.com/sabhiram/go-gitignore v0.0.0-20210923224102-525f6e181f06 // indirect
@@ -67,3 +66,5 @@ require (
 	lukechampine.com/frand v1.4.2 // indirect
 	sourcegraph.com/sourcegraph/appdash v0.0.0-20211028080628-e2786a622600 // indirect
 )
+
+tool github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python
