@@ -1,0 +1,42 @@
+"""Before anything is written: is this the cluster the stack is for, and can it do what we need?"""
+
+from __future__ import annotations
+
+import re
+
+from kube_nodes.membership.api import Api
+from kube_nodes.membership.connection import connect
+from kube_nodes.membership.errors import MembershipError
+from kube_nodes.model.requests import Cluster
+
+# CertificateSigningRequest v1 with signer names, server-side apply on by default.
+MINIMUM_MINOR = 19
+
+
+def reach(cluster: Cluster) -> Api:
+    """Connect with the operator's kubeconfig, and make sure of the cluster.
+
+    Raises:
+        MembershipError: another cluster, or one that is too old. Nothing was changed.
+    """
+    connection = connect(cluster.context)
+    api = Api(connection)
+    uid = api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    if uid != cluster.uid:
+        raise MembershipError(
+            f"the kubeconfig reaches another cluster ({connection.url}): its kube-system has the"
+            f" UID {uid}, the stack is for {cluster.uid}; choose the right KUBECONFIG or context."
+            " Nothing was changed"
+        )
+    minor = server_minor(api)
+    if minor < MINIMUM_MINOR:
+        raise MembershipError(
+            f"the API server is 1.{minor}; joining nodes needs 1.{MINIMUM_MINOR} or later"
+            " (certificates.k8s.io/v1). Nothing was changed"
+        )
+    return api
+
+
+def server_minor(api: Api) -> int:
+    """Return the minor version of the API server; some report it as `27+`."""
+    return int(re.sub(r"\D.*", "", api.get("/version")["minor"]) or 0)

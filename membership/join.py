@@ -1,0 +1,178 @@
+"""Bring a node into the cluster: approve its requests, wait until it is Ready, make it a member."""
+
+from __future__ import annotations
+
+import datetime
+import queue
+import time
+from collections.abc import Mapping
+
+from kube_nodes.membership import nodes, tokens
+from kube_nodes.membership.api import Api, Object
+from kube_nodes.membership.approval import REQUESTS, approve, judge_manifest, outcome
+from kube_nodes.membership.cluster import reach
+from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.progress import Progress
+from kube_nodes.membership.readiness import read_run, why_not_ready
+from kube_nodes.membership.watching import Change, Collection, follow
+from kube_nodes.model.certificate_requests import CLIENT_SIGNER, SERVING_SIGNER, index_by_name
+from kube_nodes.model.labels import Taint
+from kube_nodes.model.requests import JoinRequest
+
+# Long enough not to read in vain, short enough for the one thing that no watch tells: the lease.
+_TICK_SECONDS = 0.25
+# The API server can take a new kubelet for anonymous for half a minute; then the request comes.
+_SERVING_SECONDS = 45.0
+_REOPEN_SECONDS = 8 * 60.0
+_NODES = "/api/v1/nodes"
+
+
+def join(
+    request: JoinRequest,
+    labels: Mapping[str, str],
+    taints: tuple[Taint, ...],
+    progress: Progress,
+) -> str:
+    """See the node Ready at its declared version, and give it its labels and taints.
+
+    The token is closed at the end, and also when nothing else had to be done: a run that was cut
+    may have left it open.
+    """
+    api = reach(request.cluster)
+    node = _Arrival(api, request, progress).wait()
+    nodes.apply_labels(api, node, labels)
+    nodes.make_member(api, request.node, node["metadata"]["uid"], taints)
+    if request.token is not None:
+        tokens.close_token(api, request.token.id)
+    return f"joined {request.node.version}"
+
+
+class _Arrival:
+    """The wait for one node: what was seen of it, and what is still missing."""
+
+    def __init__(self, api: Api, request: JoinRequest, progress: Progress) -> None:
+        self._api = api
+        self._request = request
+        self._declared = request.node
+        self._inventory = index_by_name([request.node])
+        self._progress = progress
+        self._run = read_run(request.runs.units)
+        self._node = api.find(nodes.node_path(self._declared.name))
+        self._is_new = not nodes.is_member(self._node, self._declared)
+        self._reopen_at = 0.0
+        self._serving_until: float | None = None
+        self._served_at = ""
+        self._states: dict[str, tuple[str, str]] = {}
+        """By name of a certificate request: signer and state."""
+
+    def wait(self) -> Object:
+        """Wait until nothing is missing. Raises MembershipError at the end of the time."""
+        end = time.monotonic() + self._request.timeout_seconds
+        self._keep_token_open()
+        own = f"metadata.name={self._declared.name}"
+        changes = follow(self._api, Collection(REQUESTS), Collection(_NODES, own))
+        while True:
+            missing = self._missing()
+            if self._node is not None and not missing:
+                return self._node
+            if time.monotonic() > end:
+                raise MembershipError(self._timed_out(missing))
+            self._progress.awaiting(missing)
+            self._keep_token_open()
+            self._take_all(changes)
+
+    def _keep_token_open(self) -> None:
+        """Open the token of a node that is no member: prepare's may have expired, or gone."""
+        token = self._request.token
+        if self._is_new and token is not None and time.monotonic() > self._reopen_at:
+            tokens.open_token(self._api, token, self._declared.name)
+            self._reopen_at = time.monotonic() + _REOPEN_SECONDS
+
+    def _take_all(self, changes: queue.Queue[Change | Exception]) -> None:
+        """Take one change, or a tick of silence, and then all that is already there."""
+        timeout = _TICK_SECONDS
+        while True:
+            try:
+                change = changes.get(timeout=timeout) if timeout else changes.get_nowait()
+            except queue.Empty:
+                return
+            timeout = 0.0
+            if isinstance(change, Exception):
+                raise change
+            if change.collection.path == REQUESTS:
+                self._take_request(change)
+            else:
+                self._take_node(change)
+
+    def _take_node(self, change: Change) -> None:
+        self._node = None if change.deleted else change.manifest
+        if self._node is not None and not nodes.is_ours(self._node):
+            nodes.mark_joining(self._api, self._declared)
+
+    def _take_request(self, change: Change) -> None:
+        """Approve a request of this node, and remember where each of them stands."""
+        manifest = change.manifest
+        name, spec = manifest["metadata"]["name"], manifest["spec"]
+        if spec.get("username") not in (self._declared.requester, self._declared.user):
+            return
+        state = outcome(manifest)
+        if change.deleted:
+            self._states.pop(name, None)
+            return
+        if state == "pending":
+            verdict = judge_manifest(manifest, self._inventory)
+            if verdict.node is None and spec.get("username") == self._declared.bootstrap_user:
+                return  # The static user asks for every node; this is another one's request.
+            if verdict.approve and approve(self._api, manifest, f"kube-nodes: {verdict.text}"):
+                state = "approved"
+            elif not verdict.approve:
+                state = f"left pending: {verdict.text}"
+        if state == "issued" and spec["signerName"] == SERVING_SIGNER:
+            self._served_at = max(self._served_at, manifest["metadata"]["creationTimestamp"])
+        self._states[name] = (spec["signerName"], state)
+
+    def _missing(self) -> str:
+        """Name the one thing that is awaited; empty when there is none."""
+        if self._node is None:
+            return self._missing_client()
+        missing = why_not_ready(self._api, self._node, self._declared, self._run)
+        if missing:
+            return f"the Node to be Ready: {missing}"
+        return self._missing_serving(self._node)
+
+    def _missing_client(self) -> str:
+        states = [state for signer, state in self._states.values() if signer == CLIENT_SIGNER]
+        if "issued" in states:
+            return "the Node to register with its new certificate"
+        if "approved" in states:
+            return "kube-controller-manager to issue the client certificate"
+        if states:
+            return f"an acceptable client certificate request; the last one: {states[-1]}"
+        return "the kubelet's client certificate request"
+
+    def _missing_serving(self, node: Object) -> str:
+        """A new node is not left without its serving certificate: no logs, no exec."""
+        if not (self._is_new and self._request.serving_certificate):
+            return ""
+        if self._served_at >= node["metadata"]["creationTimestamp"]:
+            return ""
+        if self._serving_until is None:
+            self._serving_until = time.monotonic() + _SERVING_SECONDS
+        if time.monotonic() > self._serving_until:
+            self._progress.say(
+                "no serving certificate was issued in time (kubectl logs and exec need it);"
+                f" `make approve` approves a later request{self._requests_text()}"
+            )
+            return ""
+        return "the kubelet's serving certificate"
+
+    def _timed_out(self, missing: str) -> str:
+        return (
+            f"{self._request.timeout_seconds} s passed waiting for {missing}"
+            f"{self._requests_text()}. See `journalctl -u kubelet` on the host; run again to go on"
+        )
+
+    def _requests_text(self) -> str:
+        now = datetime.datetime.now().strftime("%H:%M:%S")
+        states = [f"{name} {state}" for name, (_, state) in sorted(self._states.items())]
+        return f" (certificate requests at {now}: {'; '.join(states) or 'none seen'})"

@@ -1,0 +1,23 @@
+"""Take a node out of service before its kubelet is stopped."""
+
+from __future__ import annotations
+
+from kube_nodes.membership import nodes
+from kube_nodes.membership.cluster import reach
+from kube_nodes.membership.drain import drain
+from kube_nodes.membership.progress import Progress
+from kube_nodes.model.requests import JoinRequest
+
+
+def leave(request: JoinRequest, progress: Progress) -> str:
+    """Cordon and drain the Node; return what to print. A Node that has gone is done."""
+    api = reach(request.cluster)
+    name = request.node.name
+    node = api.find(nodes.node_path(name))
+    if node is None:
+        return f"Node {name} has gone"
+    if not nodes.is_ours(node):
+        progress.say(f"the Node {name} did not join through kube-nodes; it is left alone")
+        return f"Node {name} is not ours"
+    drain(api, name, request.drain, progress)
+    return f"Node {name} drained"

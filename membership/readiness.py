@@ -1,0 +1,85 @@
+"""Has the node come up, as itself, since its kubelet was last started?
+
+A Node stays Ready for 40 s after its kubelet has stopped, so a Ready that the kubelet reported
+before its restart says nothing. The host tells when it started the kubelet, on the same clock that
+the kubelet reports with; no clock of two machines is compared.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from kube_nodes.membership.api import Api, Object
+from kube_nodes.membership.nodes import is_ready, kubelet_version, ready_condition
+from kube_nodes.model.requests import DeclaredNode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What the host's run of the units script says; None where it does not."""
+
+    machine_id: str | None = None
+    """/etc/machine-id of the host."""
+    kubelet_seconds: float | None = None
+    """Seconds of the host's clock just before it started the kubelet."""
+
+
+def read_run(stdout: str) -> Started:
+    """Read `machine ID` and `restarted kubelet SECONDS` from a run of the units script."""
+    machine, seconds = None, None
+    for line in stdout.splitlines():
+        match line.split():
+            case ["machine", value]:
+                machine = value
+            case ["restarted", "kubelet" | "kubelet.service", value]:
+                try:
+                    seconds = float(value)
+                except ValueError:
+                    continue
+            case _:
+                continue
+    return Started(machine_id=machine, kubelet_seconds=seconds)
+
+
+def why_not_ready(api: Api, node: Object | None, declared: DeclaredNode, run: Started) -> str:
+    """Say what the Node lacks to be counted as up; empty when nothing.
+
+    Args:
+        api: to read the node's lease, where the Node alone leaves a doubt.
+        node: the Node.
+        declared: what it must report.
+        run: what its host said when the kubelet was started.
+    """
+    if node is None:
+        return "the Node has not registered"
+    info = node["status"].get("nodeInfo") or {}
+    if run.machine_id and info.get("machineID") not in (None, "", run.machine_id):
+        return (
+            f"the Node is reported by another machine (machine id {info['machineID']}, the host"
+            f" has {run.machine_id}); stop the kubelet there"
+        )
+    if kubelet_version(node) != declared.version:
+        return f"the kubelet reports {kubelet_version(node)}, declared is {declared.version}"
+    ready = ready_condition(node)
+    if not is_ready(node):
+        reason, message = ready.get("reason", "none yet"), ready.get("message", "")
+        return f"Ready is {ready.get('status', 'not reported')}: {reason} {message}".rstrip()
+    if run.kubelet_seconds is not None and not _reported_since(api, node, run.kubelet_seconds):
+        return "the kubelet has not reported since it was started"
+    return ""
+
+
+def _reported_since(api: Api, node: Object, seconds: float) -> bool:
+    """Compare the Ready report, which knows whole seconds; in the same second ask the lease."""
+    reported = _seconds(ready_condition(node)["lastHeartbeatTime"])
+    if int(reported) != int(seconds):
+        return reported > seconds
+    name = node["metadata"]["name"]
+    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}"
+    renewed = ((api.find(path) or {}).get("spec") or {}).get("renewTime")
+    return renewed is not None and _seconds(renewed) > seconds
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.datetime.fromisoformat(timestamp).timestamp()

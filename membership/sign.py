@@ -1,0 +1,94 @@
+"""Have the cluster sign a client certificate for one user: no CA key leaves the cluster."""
+
+from __future__ import annotations
+
+import base64
+import queue
+import secrets
+import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from kube_nodes.membership.api import Api, Object
+from kube_nodes.membership.approval import REQUESTS, approve, outcome
+from kube_nodes.membership.cluster import reach
+from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.progress import Progress
+from kube_nodes.membership.watching import Change, Collection, follow
+from kube_nodes.model.certificate_requests import USER_SIGNER, judge_user
+from kube_nodes.model.requests import SignRequest
+
+
+def sign(request: SignRequest, progress: Progress) -> str:
+    """Return the certificate, PEM, for the request and user.
+
+    The object in the cluster is removed again; one that a crash left, the cluster removes after an
+    hour or a day.
+    """
+    pem = request.request_pem.encode()
+    verdict = judge_user(pem, request.user)
+    if not verdict.approve:
+        raise MembershipError(f"the certificate request is refused: {verdict.text}")
+    api = reach(request.cluster)
+    manifest = api.create(REQUESTS, _manifest(request, pem))
+    try:
+        if not approve(api, manifest, f"kube-nodes: {verdict.text}"):
+            raise MembershipError("the certificate request was changed by somebody else; run again")
+        progress.awaiting("kube-controller-manager to issue the certificate")
+        certificate = _await_certificate(api, manifest, request.timeout_seconds)
+    finally:
+        path = f"{REQUESTS}/{manifest['metadata']['name']}"
+        api.delete(path, uid=manifest["metadata"]["uid"])
+    _check(certificate, pem, request.user)
+    return certificate.decode()
+
+
+def _manifest(request: SignRequest, pem: bytes) -> Object:
+    key = x509.load_pem_x509_csr(pem).public_key()
+    # With RSA, TLS 1.2 may encrypt a secret to the key; ECDSA keys only sign.
+    encipherment = ["key encipherment"] if isinstance(key, rsa.RSAPublicKey) else []
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": f"kube-nodes-{request.name}-{secrets.token_hex(4)}"},
+        "spec": {
+            "request": base64.b64encode(pem).decode(),
+            "signerName": USER_SIGNER,
+            "usages": ["digital signature", *encipherment, "client auth"],
+        },
+    }
+
+
+def _await_certificate(api: Api, manifest: Object, timeout_seconds: float) -> bytes:
+    name, uid = manifest["metadata"]["name"], manifest["metadata"]["uid"]
+    changes = follow(api, Collection(REQUESTS, f"metadata.name={name}"))
+    end = time.monotonic() + timeout_seconds
+    state = "approved"
+    while (left := end - time.monotonic()) > 0:
+        try:
+            change = changes.get(timeout=left)
+        except queue.Empty:
+            break
+        if isinstance(change, Change) and change.manifest["metadata"]["uid"] == uid:
+            state = "deleted" if change.deleted else outcome(change.manifest)
+            if state == "issued":
+                return base64.b64decode(change.manifest["status"]["certificate"])
+            if state in ("denied", "failed", "deleted"):
+                break
+        elif isinstance(change, Exception):
+            raise change
+    raise MembershipError(
+        f"no certificate was issued within {timeout_seconds:.0f} s; the request was {state}."
+        " Is the controller csrsigning of kube-controller-manager on?"
+    )
+
+
+def _check(certificate: bytes, request_pem: bytes, user: str) -> None:
+    """Hold what the signer gave against what was asked for."""
+    leaf = x509.load_pem_x509_certificates(certificate)[0]
+    if leaf.public_key() != x509.load_pem_x509_csr(request_pem).public_key():
+        raise MembershipError("the issued certificate is for another key; it is not used")
+    names = [attribute.rfc4514_string() for attribute in leaf.subject]
+    if names != [f"CN={user}"]:
+        raise MembershipError(f"the issued certificate names {', '.join(names)}, not {user}")
