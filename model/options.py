@@ -139,6 +139,9 @@ class ContainerdOptions(Declaration):
     config_version: Annotated[int, _between(2, 3, "(2 for containerd 1.x, 3 for 2.x)")] = Field(
         2, description="Version of its file: 2 for containerd 1.x, 3 for 2.x."
     )
+    restrict_oom_score_adj: bool = Field(
+        False, description="For a host that may not lower an OOM score, such as a container."
+    )
     cni_bin_dir: Path = Field("/opt/cni/bin", description="Folder of the CNI plugins.")
     cni_conf_dir: Path = Field("/etc/cni/net.d", description="Folder of the CNI configuration.")
 

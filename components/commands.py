@@ -1,0 +1,101 @@
+"""The two kinds of command that a node's resources are made of, with what all of them share.
+
+Only `create` and `delete` are given: an update then runs `create`, and the preview shows the
+changed text once. There are no triggers: they would replace instead of update. The command string
+is constant and short, since a failure prints it; logic and data travel on stdin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_command as command
+
+from kube_nodes.model.nodes import Node
+from kube_nodes.render.host_script import render_receiver
+
+# How the operator's machine starts the code in membership/; a child of the plugin itself, so that
+# Ctrl-C reaches it.
+DEFAULT_LOCAL_COMMAND = "exec ./membership/run"
+
+# A script ends well before this; a host that hangs is given up after it, in seconds.
+HOST_TIMEOUT_SECONDS = 600
+
+
+def remote_command(
+    name: str,
+    node: Node,
+    stdin: pulumi.Input[str],
+    *,
+    private_key: pulumi.Input[str] | None,
+    opts: pulumi.ResourceOptions,
+    removes: bool = False,
+    secret_output: bool = False,
+) -> command.remote.Command:
+    """Declare a script that is sent to the node's host and run there.
+
+    Args:
+        name: the resource's name.
+        node: whose host it is.
+        stdin: the script; secret where it holds credentials.
+        private_key: SSH key, or None for the SSH agent.
+        opts: the resource's options.
+        removes: the script also knows the action `remove`, for the resource's delete.
+        secret_output: what the script prints is secret.
+    """
+    ssh = node.options.ssh
+    if secret_output:
+        secrets = pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"])
+        opts = pulumi.ResourceOptions.merge(opts, secrets)
+    return command.remote.Command(
+        name,
+        connection=command.remote.ConnectionArgs(
+            host=node.address,
+            port=ssh.port,
+            user=ssh.user,
+            host_key=node.host_key,
+            private_key=private_key,
+        ),
+        create=render_receiver(user=ssh.user, timeout_seconds=HOST_TIMEOUT_SECONDS),
+        delete=render_receiver(user=ssh.user, action="remove", timeout_seconds=HOST_TIMEOUT_SECONDS)
+        if removes
+        else None,
+        stdin=stdin,
+        add_previous_output_in_env=False,
+        logging=command.remote.Logging.NONE,
+        opts=opts,
+    )
+
+
+def local_command(
+    name: str,
+    verb: str,
+    stdin: pulumi.Input[str],
+    *,
+    local: str,
+    opts: pulumi.ResourceOptions,
+    undo: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> command.local.Command:
+    """Declare a verb of membership/ that runs on the operator's machine.
+
+    Args:
+        name: the resource's name.
+        verb: what create and update run.
+        stdin: its request, JSON.
+        local: how membership/ is started.
+        opts: the resource's options.
+        undo: what delete runs, if anything.
+        environment: what previews should show in the open.
+    """
+    return command.local.Command(
+        name,
+        create=f"{local} {verb}",
+        delete=f"{local} {undo}" if undo else None,
+        stdin=stdin,
+        environment=environment,
+        add_previous_output_in_env=False,
+        logging=command.local.Logging.NONE,
+        opts=opts,
+    )

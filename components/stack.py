@@ -1,0 +1,102 @@
+"""A whole stack from its settings: providers, what is shared, pools, outputs."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from kube_nodes.components.cluster_rbac import ClusterRbac
+from kube_nodes.components.kube_proxy_certificate import (
+    KubeProxyCertificate,
+    KubeProxyCertificateArgs,
+)
+from kube_nodes.components.node_pool import NodePool
+from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
+from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
+from kube_nodes.model.nodes import Node
+from kube_nodes.render.host_files import NodeBinaries
+from kube_nodes.settings import Settings, read_secret
+
+
+def declare_stack(settings: Settings) -> None:
+    """Declare every resource of the stack, and its outputs."""
+    cluster = settings.cluster
+    provider = kubernetes.Provider(
+        "cluster",
+        # The operator's own kubeconfig: no admin credential is in the state. The identifier keeps
+        # a changed server address from replacing every object.
+        cluster_identifier=cluster.uid,
+        context=cluster.context,
+    )
+    in_cluster = pulumi.ResourceOptions(providers=[provider])
+    rbac = ClusterRbac("rbac", in_cluster)
+    chosen = settings.kube_proxy_certificate
+    certificate = KubeProxyCertificate(
+        "kube-proxy",
+        KubeProxyCertificateArgs(
+            cluster=cluster,
+            issuer=chosen.issuer,
+            algorithm=chosen.algorithm,
+            validity_hours=chosen.validity_hours,
+            epoch=chosen.epoch,
+            ca_key=read_secret("caKey"),
+        ),
+    )
+    check = ServiceCheck(
+        "service-check",
+        ServiceCheckArgs(
+            cluster=cluster,
+            image=settings.service_check.image,
+            port=settings.service_check.port,
+            timeout_seconds=settings.service_check.timeout_seconds,
+        ),
+        in_cluster,
+    )
+    ssh_private_key = read_secret("sshPrivateKey")
+
+    def node_args(node: Node) -> WorkerNodeArgs:
+        return WorkerNodeArgs(
+            cluster=cluster,
+            node=node,
+            binaries=_binaries(settings, node),
+            kube_proxy_certificate=certificate.certificate,
+            kube_proxy_key=certificate.key,
+            service_check=check.target,
+            ssh_private_key=ssh_private_key,
+        )
+
+    nodes: dict[str, WorkerNode] = {}
+    for pool in settings.pools:
+        of_pool = [node for node in settings.nodes if node.pool == pool]
+        options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac])
+        nodes |= NodePool(pool, of_pool, node_args, options).nodes
+    _export(certificate, nodes)
+
+
+def _binaries(settings: Settings, node: Node) -> NodeBinaries | None:
+    found = settings.binaries.get(str(node.options.kubernetes_version).removeprefix("v"))
+    if found is None:
+        return None
+    return NodeBinaries(
+        kubelet_url=found.kubelet.url,
+        kubelet_sha256=found.kubelet.sha256,
+        kube_proxy_url=found.kube_proxy.url,
+        kube_proxy_sha256=found.kube_proxy.sha256,
+    )
+
+
+def _export(certificate: KubeProxyCertificate, nodes: dict[str, WorkerNode]) -> None:
+    pulumi.export("kubeProxyCertificateExpires", certificate.expires)
+    pulumi.export(
+        "nodes",
+        {
+            node_id: {
+                "name": node.node_name,
+                "address": node.address,
+                "version": node.version,
+                "digest": node.digest,
+                "serviceAnswer": node.answer,
+            }
+            for node_id, node in sorted(nodes.items())
+        },
+    )

@@ -1,0 +1,246 @@
+"""One node: from a Linux host to a Node that is Ready, and back."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_command as command
+
+from kube_nodes.components.bootstrap_token import BootstrapToken
+from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command, remote_command
+from kube_nodes.components.service_check import ServiceCheckTarget
+from kube_nodes.model.cluster import Cluster
+from kube_nodes.model.nodes import Node
+from kube_nodes.model.requests import (
+    LABELS_VARIABLE,
+    TAINTS_VARIABLE,
+    VERSION_VARIABLE,
+    DeclaredNode,
+    Drain,
+    JoinRequest,
+    PrepareRequest,
+    Runs,
+    Token,
+)
+from kube_nodes.model.requests import Cluster as RequestCluster
+from kube_nodes.render.host_files import (
+    NodeBinaries,
+    render_node_credentials,
+    render_node_preflight,
+    render_node_service_check,
+    render_node_units,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerNodeArgs:
+    """What a WorkerNode is made from."""
+
+    cluster: Cluster
+    """The cluster that it joins."""
+    node: Node
+    """The declared node, its options resolved."""
+    binaries: NodeBinaries | None
+    """Where kubelet and kube-proxy come from; None: they are on the host already."""
+    kube_proxy_certificate: pulumi.Input[str]
+    """kube-proxy's client certificate, PEM."""
+    kube_proxy_key: pulumi.Input[str] = field(repr=False)
+    """Its private key, PEM, secret."""
+    service_check: ServiceCheckTarget
+    """What is curled from the node when it is Ready."""
+    ssh_private_key: pulumi.Input[str] | None = field(default=None, repr=False)
+    """SSH key; None: the SSH agent."""
+    local_command: str = DEFAULT_LOCAL_COMMAND
+    """How membership/ is started."""
+
+
+class WorkerNode(pulumi.ComponentResource):
+    """A host's way into the cluster: check, open its token, write, start, approve, verify, close.
+
+    Each step depends on those before it; a destroy goes the same way back: drain, stop, remove
+    what was written, delete the Node.
+
+    Attributes:
+        name: the Node's name.
+        address: the host's address.
+        version: the declared version, once the Node is Ready with it.
+        digest: SHA-256 of what the host's configuration and units were written from.
+        answer: what the Service answered from this node.
+    """
+
+    def __init__(
+        self, name: str, args: WorkerNodeArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the node; `name` is its id."""
+        super().__init__("kube-nodes:index:WorkerNode", name, None, opts)
+        self._name, self._args = name, args
+        preflight = self._preflight()
+        last: pulumi.Resource = preflight
+        token = prepare = None
+        if args.node.is_worker:
+            token = BootstrapToken(
+                f"{name}-token", args.node.generation, pulumi.ResourceOptions(parent=self)
+            )
+            last = prepare = self._prepare(token, preflight)
+        credentials = self._credentials(token, last)
+        units_text = render_node_units(args.cluster, args.node, args.binaries)
+        units = self._units(units_text, credentials)
+        verified: command.local.Command | command.remote.Command = units
+        if token and prepare:
+            verified = self._membership(token, prepare, credentials, units)
+        check = self._service_check(units, verified)
+
+        self.node_name = args.node.id
+        self.address = args.node.address
+        self.version = verified.stdout.apply(lambda _: str(args.node.options.kubernetes_version))
+        self.digest = hashlib.sha256(units_text.encode()).hexdigest()
+        self.answer = check.stdout.apply(_answer)
+        self.register_outputs({"address": self.address, "version": self.version})
+
+    def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
+
+    def _preflight(self) -> command.remote.Command:
+        """Look at the host before anything on it, or in the cluster, is changed."""
+        return remote_command(
+            f"{self._name}-preflight",
+            self._args.node,
+            render_node_preflight(self._args.cluster, self._args.node),
+            private_key=self._args.ssh_private_key,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _prepare(self, token: BootstrapToken, preflight: pulumi.Resource) -> command.local.Command:
+        """Open the token before the kubelet starts; drain where the kubelet's minor changes."""
+        request = pulumi.Output.all(token.id, token.secret).apply(
+            lambda values: PrepareRequest(
+                cluster=self._cluster(),
+                node=self._declared(),
+                token=Token(id=values[0], secret=values[1]),
+                drain=self._drain(),
+            ).to_json()
+        )
+        return local_command(
+            f"{self._name}-prepare",
+            "prepare",
+            pulumi.Output.secret(request),
+            local=self._args.local_command,
+            undo="forget",
+            opts=self._after(token.object, preflight),
+        )
+
+    def _credentials(
+        self, token: BootstrapToken | None, last: pulumi.Resource
+    ) -> command.remote.Command:
+        """Write what is secret: the bootstrap kubeconfig and kube-proxy's."""
+        args = self._args
+        token_text = pulumi.Output.concat(token.id, ".", token.secret) if token else None
+        text = pulumi.Output.all(
+            token_text, args.kube_proxy_certificate, args.kube_proxy_key
+        ).apply(lambda values: render_node_credentials(args.cluster, args.node, *values))
+        return remote_command(
+            f"{self._name}-credentials",
+            args.node,
+            pulumi.Output.secret(text),
+            private_key=args.ssh_private_key,
+            removes=True,
+            secret_output=True,
+            opts=self._after(last),
+        )
+
+    def _units(self, text: str, credentials: pulumi.Resource) -> command.remote.Command:
+        """Write what a reviewer should read: nothing secret may be mixed into this text."""
+        return remote_command(
+            f"{self._name}-units",
+            self._args.node,
+            text,
+            private_key=self._args.ssh_private_key,
+            removes=True,
+            opts=self._after(credentials),
+        )
+
+    def _membership(
+        self,
+        token: BootstrapToken,
+        prepare: command.local.Command,
+        credentials: command.remote.Command,
+        units: command.remote.Command,
+    ) -> command.local.Command:
+        """Approve, wait until Ready, close the token, set labels and taints.
+
+        It takes what the steps before it printed: each run of one of them is verified, also one
+        that went back to older content.
+        """
+        node, options = self._args.node, self._args.node.options
+        request = pulumi.Output.all(
+            token.id, token.secret, prepare.stdout, credentials.stdout, units.stdout
+        ).apply(
+            lambda values: JoinRequest(
+                cluster=self._cluster(),
+                node=self._declared(),
+                token=Token(id=values[0], secret=values[1]),
+                runs=Runs(prepare=values[2], credentials=values[3], units=values[4]),
+                timeout_seconds=options.join_timeout_seconds,
+                drain=self._drain(),
+            ).to_json()
+        )
+        return local_command(
+            f"{self._name}-membership",
+            "join",
+            pulumi.Output.secret(request),
+            local=self._args.local_command,
+            undo="leave",
+            environment={
+                LABELS_VARIABLE: "\n".join(f"{key}={value}" for key, value in node.labels.items()),
+                TAINTS_VARIABLE: "\n".join(str(taint) for taint in sorted(options.taints)),
+                VERSION_VARIABLE: str(options.kubernetes_version),
+            },
+            opts=self._after(prepare, credentials, units),
+        )
+
+    def _service_check(
+        self, units: command.remote.Command, verified: pulumi.Resource
+    ) -> command.remote.Command:
+        """Curl a Service from the node, again after each run of its units."""
+        args = self._args
+        text = pulumi.Output.all(args.service_check.url, units.stdout).apply(
+            lambda values: render_node_service_check(
+                args.node,
+                url=values[0],
+                ca_certificate=args.service_check.ca_certificate,
+                timeout_seconds=args.service_check.timeout_seconds,
+                units_run=values[1],
+            )
+        )
+        return remote_command(
+            f"{self._name}-service-check",
+            args.node,
+            text,
+            private_key=args.ssh_private_key,
+            opts=self._after(verified),
+        )
+
+    def _cluster(self) -> RequestCluster:
+        return RequestCluster(uid=self._args.cluster.uid, context=self._args.cluster.context)
+
+    def _declared(self) -> DeclaredNode:
+        node = self._args.node
+        return DeclaredNode(
+            id=node.id,
+            name=node.id,
+            generation=node.generation,
+            addresses=tuple(sorted({node.node_ip, node.address})),
+            dns_names=(node.id,),
+            version=str(node.options.kubernetes_version),
+        )
+
+    def _drain(self) -> Drain:
+        options = self._args.node.options
+        return Drain(timeout_seconds=options.drain_timeout_seconds, force=options.drain_force)
+
+
+def _answer(stdout: str) -> str:
+    """Take the answer from what the service check printed: its run, then the answer."""
+    return stdout.partition("\n")[2].strip()

@@ -1,0 +1,64 @@
+"""The serializers: YAML documents as Kubernetes reads them, and systemd units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+
+def render_yaml(document: Mapping[str, Any]) -> str:
+    """Write a YAML document with sorted keys, one value a line, so that a diff shows one line."""
+    text: str = yaml.safe_dump(
+        _plain(document), sort_keys=True, default_flow_style=False, width=4096, allow_unicode=True
+    )
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def merge_documents(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two nested documents; what `over` says wins, lists are replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        result[key] = merge_documents(below or {}, value) if both else value
+    return result
+
+
+def render_unit(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
+    """Write a systemd unit; a key may stand more than once, order is kept.
+
+    Raises:
+        ValueError: a value has a line break, which would begin another setting.
+    """
+    lines: list[str] = []
+    for name, settings in sections.items():
+        lines += ["", f"[{name}]"] if lines else [f"[{name}]"]
+        for key, value in settings:
+            if "\n" in value:
+                raise ValueError(f"{name}.{key}: a unit's value must be one line")
+            lines.append(f"{key}={value}")
+    return "\n".join(lines) + "\n"
+
+
+def render_command(program: str, flags: Iterable[str]) -> str:
+    """Write an ExecStart= value, one word each; `%` and `$` mean themselves.
+
+    Source: systemd.service(5), "Command lines".
+    """
+    return " ".join([program, *(_unit_word(flag) for flag in flags)])
+
+
+def _unit_word(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    plain = not any(character.isspace() or character in "\"'\\;" for character in word)
+    return escaped if plain and word else f'"{escaped}"'

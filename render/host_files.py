@@ -1,0 +1,175 @@
+"""Which files, binaries and units a node gets, and the scripts that put them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kube_nodes.model.cluster import Cluster
+from kube_nodes.model.nodes import Node
+from kube_nodes.render import paths
+from kube_nodes.render.containerd import render_containerd_configuration
+from kube_nodes.render.host_script import (
+    CONTAINERD,
+    KUBE_PROXY,
+    KUBELET,
+    Binary,
+    Directory,
+    ManagedFile,
+    ServiceUnit,
+    render_credentials_script,
+    render_preflight_script,
+    render_service_check_script,
+    render_units_script,
+)
+from kube_nodes.render.kube_proxy import render_kube_proxy_configuration, render_kube_proxy_unit
+from kube_nodes.render.kubeconfig import (
+    render_bootstrap_kubeconfig,
+    render_kube_proxy_kubeconfig,
+)
+from kube_nodes.render.kubelet import render_kubelet_configuration, render_kubelet_unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeBinaries:
+    """Where a node's binaries come from, with their SHA-256."""
+
+    kubelet_url: str
+    kubelet_sha256: str
+    kube_proxy_url: str
+    kube_proxy_sha256: str
+
+
+def render_node_preflight(cluster: Cluster, node: Node) -> str:
+    """Render the read-only look at the host."""
+    fail_swap_on = node.options.kubelet_configuration.get("failSwapOn", True)
+    return render_preflight_script(
+        node_id=node.id,
+        api_server=cluster.server,
+        ca_pem=cluster.ca_certificate,
+        fail_swap_on=bool(fail_swap_on),
+        runtime_socket=node.options.container_runtime_endpoint.removeprefix("unix://"),
+        units=_units(node),
+    )
+
+
+def render_node_credentials(
+    cluster: Cluster, node: Node, token: str | None, certificate: str, key: str
+) -> str:
+    """Render the script with the secret files; token is `id.secret`, None without a kubelet."""
+    files = [
+        ManagedFile(
+            path=paths.KUBE_PROXY_KUBECONFIG,
+            content=render_kube_proxy_kubeconfig(cluster, certificate, key),
+            restarts=(KUBE_PROXY.name,),
+        )
+    ]
+    if token is not None:
+        # A kubelet that has its certificate never reads it again: nothing is restarted.
+        content = render_bootstrap_kubeconfig(cluster, token)
+        files.append(ManagedFile(path=paths.BOOTSTRAP_KUBECONFIG, content=content))
+    return render_credentials_script(
+        node_id=node.id,
+        generation=node.generation,
+        reapply=node.reapply,
+        cluster_uid=cluster.uid,
+        api_server=cluster.server,
+        files=files,
+        units=_units(node),
+        kubelet_root=paths.KUBELET_ROOT,
+    )
+
+
+def render_node_units(cluster: Cluster, node: Node, binaries: NodeBinaries | None) -> str:
+    """Render the script with everything that is not secret."""
+    return render_units_script(
+        node_id=node.id,
+        generation=node.generation,
+        reapply=node.reapply,
+        files=_files(cluster, node),
+        binaries=_binaries(node, binaries) if binaries else (),
+        directories=_directories(node),
+        units=_units(node),
+    )
+
+
+def render_node_service_check(
+    node: Node, *, url: str, ca_certificate: str | None, timeout_seconds: int, units_run: str
+) -> str:
+    """Render the script that curls a Service; `units_run` is what the units script printed."""
+    run_id = units_run.partition("\n")[0].removeprefix("run ")
+    return render_service_check_script(
+        node_id=node.id,
+        url=url,
+        run_id=run_id,
+        ca_pem=ca_certificate or "",
+        accept=("200", "401", "403") if ca_certificate else ("200",),
+        wait_seconds=timeout_seconds,
+    )
+
+
+def _units(node: Node) -> tuple[ServiceUnit, ...]:
+    """The units of this node, in the order in which they are restarted."""
+    runtime = (CONTAINERD,) if node.options.containerd else ()
+    return (*runtime, *((KUBELET,) if node.is_worker else ()), KUBE_PROXY)
+
+
+def _files(cluster: Cluster, node: Node) -> Iterator[ManagedFile]:
+    names = [unit.name for unit in _units(node) if unit is not CONTAINERD]
+    yield ManagedFile(
+        path=paths.CA_CERTIFICATE,
+        content=cluster.ca_certificate,
+        mode="0644",
+        restarts=tuple(names),
+    )
+    yield ManagedFile(
+        path=paths.KUBE_PROXY_CONFIGURATION,
+        content=render_kube_proxy_configuration(cluster, node),
+        restarts=(KUBE_PROXY.name,),
+    )
+    yield ManagedFile(
+        path=paths.KUBE_PROXY_UNIT, content=render_kube_proxy_unit(), restarts=(KUBE_PROXY.name,)
+    )
+    if node.is_worker:
+        yield from _kubelet_files(node)
+
+
+def _kubelet_files(node: Node) -> Iterator[ManagedFile]:
+    yield ManagedFile(
+        path=paths.KUBELET_CONFIGURATION,
+        content=render_kubelet_configuration(node),
+        restarts=(KUBELET.name,),
+    )
+    yield ManagedFile(
+        path=paths.KUBELET_UNIT, content=render_kubelet_unit(node), restarts=(KUBELET.name,)
+    )
+    if node.options.containerd:
+        yield ManagedFile(
+            path=paths.CONTAINERD_CONFIGURATION,
+            content=render_containerd_configuration(node.options.containerd, node.options),
+            mode="0644",
+            restarts=(CONTAINERD.name,),
+        )
+
+
+def _binaries(node: Node, binaries: NodeBinaries) -> Iterator[Binary]:
+    if node.is_worker:
+        yield Binary(
+            path=paths.KUBELET_BINARY,
+            url=binaries.kubelet_url,
+            sha256=binaries.kubelet_sha256,
+            restarts=(KUBELET.name,),
+        )
+    yield Binary(
+        path=paths.KUBE_PROXY_BINARY,
+        url=binaries.kube_proxy_url,
+        sha256=binaries.kube_proxy_sha256,
+        restarts=(KUBE_PROXY.name,),
+    )
+
+
+def _directories(node: Node) -> Iterator[Directory]:
+    yield Directory(path=paths.KUBE_PROXY_ROOT, mode="0700")
+    if node.is_worker:
+        yield Directory(path=paths.KUBELET_ROOT, mode="0700")
+        yield Directory(path=paths.STATIC_PODS, mode="0700")

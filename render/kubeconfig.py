@@ -1,0 +1,56 @@
+"""kubeconfigs of the kubelet's bootstrap and of kube-proxy.
+
+They name the CA by path, so that the CA's certificate is in one file of the host and not in each.
+Source: k8s.io/client-go/tools/clientcmd/api/v1 Config.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from kube_nodes.model.cluster import Cluster
+from kube_nodes.render import paths
+from kube_nodes.render.documents import render_yaml
+
+
+def render_bootstrap_kubeconfig(cluster: Cluster, token: str) -> str:
+    """Render the kubeconfig that a kubelet without a certificate uses; holds the token."""
+    return _render(cluster, "kubelet-bootstrap", {"token": token})
+
+
+def render_kube_proxy_kubeconfig(cluster: Cluster, certificate: str, key: str) -> str:
+    """Render kube-proxy's kubeconfig from a client certificate and its key, both PEM."""
+    return _render(
+        cluster,
+        "kube-proxy",
+        {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)},
+    )
+
+
+def _render(cluster: Cluster, user: str, credentials: Mapping[str, Any]) -> str:
+    return render_yaml(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": cluster.name,
+                    "cluster": {
+                        "certificate-authority": paths.CA_CERTIFICATE,
+                        "server": cluster.server,
+                    },
+                }
+            ],
+            "users": [{"name": user, "user": credentials}],
+            "contexts": [
+                {"name": "default", "context": {"cluster": cluster.name, "user": user}},
+            ],
+            "current-context": "default",
+        }
+    )
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
