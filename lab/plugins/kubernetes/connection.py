@@ -100,7 +100,7 @@ async def poll(lacking: Callable[[], Awaitable[str]], seconds: float) -> str:
     """Ask what is lacking until nothing is or the time is over; return the last answer."""
     end = time.monotonic() + seconds
     pause = FIRST_POLL_SECONDS
-    while (answer := await lacking()) and time.monotonic() + pause < end:
-        await asyncio.sleep(pause)
+    while (answer := await lacking()) and (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
     return answer
