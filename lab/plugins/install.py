@@ -172,7 +172,7 @@ def _launcher(name: str, project: Path) -> str:
     return (
         "#!/bin/sh\n"
         "# A stand-in of the kube-nodes lab; rewritten by its next run.\n"
-        f'exec {python} {start} {name} "$@"\n'
+        f'exec {python} -P {start} {name} "$@"\n'
     )
 
 

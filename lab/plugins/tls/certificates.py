@@ -66,12 +66,12 @@ def sign(
     """
     start = _now()
     end = start + timedelta(hours=plan["validityPeriodHours"])
-    serial = secrets.randbits(128)
+    serial = secrets.randbelow(2**128 - 1) + 1
     builder = x509.CertificateBuilder(
         issuer_name=issuer.subject if issuer else holder.subject,
         subject_name=holder.subject,
         public_key=holder.public_key,
-        serial_number=serial or 1,
+        serial_number=serial,
         not_valid_before=start,
         not_valid_after=end,
     )
