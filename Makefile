@@ -1,0 +1,69 @@
+# The project's commands; `make help` lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	@echo "installing the Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.PHONY: help
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@echo "Variables: HOSTS=n1,n2,n3  KUBERNETES=1.37.2  NODE=n1  LAB_DIR=<the lab's folder>"
+
+.PHONY: install
+install: $(VENV)/.installed ## install the Python packages
+
+.PHONY: lab
+lab: $(VENV)/.installed ## start the lab (cluster and hosts) without running Pulumi
+	@$(RUN) lab up $(if $(HOSTS),--hosts $(HOSTS)) $(if $(KUBERNETES),--kubernetes $(KUBERNETES))
+
+.PHONY: up
+up: lab ## start the lab, join its hosts with `pulumi up`, and show the nodes
+	@$(RUN) lab.stack up
+
+.PHONY: preview
+preview: $(VENV)/.installed ## show what `pulumi up` would change, line by line
+	@$(RUN) lab.stack preview
+
+.PHONY: table
+table: $(VENV)/.installed ## show the nodes as the cluster sees them
+	@$(RUN) lab.stack table
+
+.PHONY: destroy
+destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays
+	@$(RUN) lab.stack destroy
+
+.PHONY: down
+down: $(VENV)/.installed ## remove the lab and everything of it from this machine
+	@$(RUN) lab down
+
+.PHONY: env
+env: $(VENV)/.installed ## print the shell lines for plain pulumi and kubectl: eval "$$(make -s env)"
+	@$(RUN) lab env
+
+.PHONY: ssh
+ssh: $(VENV)/.installed ## open a shell on a host: make ssh NODE=n1 (PRINT=1 prints the command)
+	@$(RUN) lab ssh $(if $(PRINT),--print) $(or $(NODE),n1)
+
+.PHONY: lint
+lint: $(VENV)/.installed ## ruff, mypy, shellcheck
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p tests
+	@$(VENV)/bin/shellcheck host/*.sh membership/run .ci/run
+
+.PHONY: test-fast
+test-fast: lint ## lint, then unit, golden and component tests: nothing is started
+	@$(VENV)/bin/pytest tests/unit tests/golden tests/components
+
+.PHONY: test
+test: test-fast ## everything: also plugins, API and lab tests, on real servers and hosts
+	@$(RUN) lab.tools
+	@$(VENV)/bin/pytest tests/plugins tests/api
+	@$(VENV)/bin/pytest tests/lab
