@@ -7,9 +7,10 @@
 umask 077
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 state=/var/lib/kube-nodes
-list=$state/$part
+list=$state/$part.list
 undo=$state/undo
-paths='' changes='' need='' reload='' open=''
+identity=$root/pki/kubelet-client-current.pem
+paths='' changes='' need='' reload='' open='' did=''
 
 die() {
   printf '%s: %s\n' "$node" "$*" >&2
@@ -129,31 +130,35 @@ commit() {
 # restart: the units in $need, in the order of $units, that have a unit file.
 restart() {
   [ -z "$reload" ] || systemctl daemon-reload || die "systemctl daemon-reload failed"
-  since=$(date +%s)
+  since=$(date +%s.%N)
   for u in $units; do
     u=${u%%=*}
     has "$need" "$u" && systemctl -q cat "$u" >/dev/null 2>&1 || continue
     systemctl -q is-enabled "$u" 2>/dev/null || systemctl -q enable "$u" 2>/dev/null
     systemctl reset-failed "$u" 2>/dev/null
+    did="${did}restarted $u $(date +%s.%N)\n"
     systemctl restart "$u" 2>/dev/null
   done
 }
 
-# await UNIT URL: until it answers, or systemd had to start it again, or the time is over.
+# lives UNIT: systemd did not have to start it again.
+lives() {
+  case $(systemctl show -p ActiveState -p SubState -p NRestarts "$1") in
+  *NRestarts=[1-9]* | *=auto-restart* | *=failed* | *=inactive*) false ;;
+  esac
+}
+
+# await UNIT SECONDS URL: until it answers. While the host has no identity in the cluster, a unit that
+# waits for its own (kube-proxy: for the Node) need not answer: to live so many seconds is enough.
 await() {
-  end=$(($(date +%s) + wait))
-  while :; do
-    s=$(systemctl show -p ActiveState -p NRestarts "$1")
-    case $s in *NRestarts=[1-9]*) return 1 ;; esac
-    case $s in
-    *=active*) [ -n "$2" ] || return 0 ;;
-    *=activating*) ;;
-    *) return 1 ;;
-    esac
-    ! curl -q -fs -m 2 --noproxy '*' -o /dev/null "$2" || return 0
-    [ "$(date +%s)" -lt "$end" ] || return 1
+  while lives "$1"; do
+    up=$(($(date +%s) - ${since%.*}))
+    [ -z "$3" ] || ! curl -q -fs -m 2 --noproxy '*' -o /dev/null "$3" || return 0
+    [ -n "$3" ] && [ -e "$identity" ] || [ "$up" -lt "$2" ] || return 0
+    [ "$up" -lt "$wait" ] || return 1
     sleep 0.1
   done
+  return 1
 }
 
 # why UNIT: its own last error line, without control characters.
@@ -180,15 +185,23 @@ finish() {
   [ -z "$need$reload" ] || restart
   for u in $units; do
     has "$need" "${u%%=*}" || continue
-    await "${u%%=*}" "${u#*=}" || fail "${u%%=*}"
+    s=${u#*=}
+    await "${u%%=*}" "${s%%=*}" "${s#*=}" || fail "${u%%=*}"
   done
+  for u in $units; do lives "${u%%=*}" || fail "${u%%=*}"; done
   open=''
   rm -f "$undo"
   for p in $changes; do rm -f "$p.kn-old"; done
   { grep '/$' "$list" 2>/dev/null; for p in $paths; do echo "$p"; done; } >"$list.new" && mv "$list.new" "$list"
+  result
+}
+
+# result: an id of this run, which makes what depends on it run too; the machine; what was done.
+result() {
   echo "run $(cat /proc/sys/kernel/random/uuid)"
+  echo "machine $(cat /etc/machine-id)"
   for p in $changes; do echo "changed $p"; done
-  for u in $units; do ! has "$need" "${u%%=*}" || echo "restarted ${u%%=*}"; done
+  printf %b "$did"
 }
 
 # fail UNIT: say why it did not come up, and what the host is left with.
@@ -199,7 +212,7 @@ fail() {
     revert
     reload=1
     restart
-    now='the previous files are back'
+    now='what was there before is back'
     open=''
     rm -f "$undo"
   fi
@@ -219,5 +232,5 @@ remove() {
   [ -z "$reload" ] || systemctl daemon-reload
   rm -f "$list"
   rmdir "$state" 2>/dev/null
-  echo "run $(cat /proc/sys/kernel/random/uuid)"
+  result
 }

@@ -32,11 +32,19 @@ class ServiceUnit:
 
     name: str
     health_url: str = ""
-    """URL on the node that answers 200 once it works; empty: systemd's word is enough."""
+    """URL on the node that answers 200 once it works; empty: there is none."""
+    settle_seconds: int = 0
+    """How long it has to live to count as up where it cannot answer: without a URL, and before the
+    host has its identity in the cluster. kube-proxy answers only when its Node exists; a kubelet
+    without rotateCertificates only when it has its certificate."""
 
 
-KUBELET = ServiceUnit(name="kubelet", health_url="http://127.0.0.1:10248/healthz")
-KUBE_PROXY = ServiceUnit(name="kube-proxy", health_url="http://127.0.0.1:10256/healthz")
+KUBELET = ServiceUnit(
+    name="kubelet", health_url="http://127.0.0.1:10248/healthz", settle_seconds=10
+)
+KUBE_PROXY = ServiceUnit(
+    name="kube-proxy", health_url="http://127.0.0.1:10256/healthz", settle_seconds=2
+)
 CONTAINERD = ServiceUnit(name="containerd")
 
 
@@ -94,6 +102,7 @@ def render_units_script(
     units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
     reapply: int = 0,
     wait_seconds: int = 60,
+    kubelet_root: str = "/var/lib/kubelet",
 ) -> str:
     """Return the script that installs binaries, configuration and units (nothing secret)."""
     units = tuple(units)
@@ -105,6 +114,7 @@ def render_units_script(
             reapply=reapply,
             units=units,
             wait_seconds=wait_seconds,
+            kubelet_root=kubelet_root,
         ),
         _constant("common"),
         _constant("units"),
@@ -139,7 +149,6 @@ def render_credentials_script(
         "cluster": cluster_uid,
         "generation": str(int(generation)),
         "server": _checked(URL, api_server, "api_server"),
-        "root": _checked(PATH, kubelet_root, "kubelet_root"),
     }
     parts = [
         _header(
@@ -149,6 +158,7 @@ def render_credentials_script(
             reapply=reapply,
             units=units,
             wait_seconds=wait_seconds,
+            kubelet_root=kubelet_root,
         ),
         *(f"{name}={shell_word(value)}\n" for name, value in settings.items()),
         _constant("common"),
@@ -229,16 +239,20 @@ def _header(
     reapply: int,
     units: tuple[ServiceUnit, ...],
     wait_seconds: int,
+    kubelet_root: str,
 ) -> str:
     words = []
     for unit in units:
         if unit.health_url:
             _checked(URL, unit.health_url, f"{unit.name} health_url")
-        words.append(f"{_checked(UNIT, unit.name, 'unit')}={unit.health_url}")
+        name = _checked(UNIT, unit.name, "unit")
+        words.append(f"{name}={int(unit.settle_seconds)}={unit.health_url}")
+    root = _checked(PATH, kubelet_root, "kubelet_root")
     return (
         f"# generation {int(generation)}, reapply {int(reapply)}\n"
         f"action=$1 node={shell_word(_checked(NODE_ID, node_id, 'node_id'))} part={part}"
-        f" wait={int(wait_seconds)}\nunits={shell_word(' '.join(words))}\n"
+        f" root={shell_word(root)} wait={int(wait_seconds)}\n"
+        f"units={shell_word(' '.join(words))}\n"
     )
 
 
