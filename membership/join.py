@@ -70,16 +70,16 @@ class _Arrival:
         end = time.monotonic() + self._request.timeout_seconds
         self._keep_token_open()
         own = f"metadata.name={self._declared.name}"
-        changes = follow(self._api, Collection(REQUESTS), Collection(_NODES, own))
-        while True:
-            missing = self._missing()
-            if self._node is not None and not missing:
-                return self._node
-            if time.monotonic() > end:
-                raise MembershipError(self._timed_out(missing))
-            self._progress.awaiting(missing)
-            self._keep_token_open()
-            self._take_all(changes)
+        with follow(self._api, Collection(REQUESTS), Collection(_NODES, own)) as changes:
+            while True:
+                missing = self._missing()
+                if self._node is not None and not missing:
+                    return self._node
+                if time.monotonic() > end:
+                    raise MembershipError(self._timed_out(missing))
+                self._progress.awaiting(missing)
+                self._keep_token_open()
+                self._take_all(changes)
 
     def _keep_token_open(self) -> None:
         """Open the token of a node that is no member: prepare's may have expired, or gone."""

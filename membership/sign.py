@@ -15,7 +15,7 @@ from kube_nodes.membership.approval import REQUESTS, approve, outcome
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
-from kube_nodes.membership.watching import Change, Collection, follow
+from kube_nodes.membership.watching import Collection, follow
 from kube_nodes.model.certificate_requests import USER_SIGNER, judge_user
 from kube_nodes.model.requests import SignRequest
 
@@ -62,22 +62,20 @@ def _manifest(request: SignRequest, pem: bytes) -> Object:
 
 def _await_certificate(api: Api, manifest: Object, timeout_seconds: float) -> bytes:
     name, uid = manifest["metadata"]["name"], manifest["metadata"]["uid"]
-    changes = follow(api, Collection(REQUESTS, f"metadata.name={name}"))
     end = time.monotonic() + timeout_seconds
     state = "approved"
-    while (left := end - time.monotonic()) > 0:
-        try:
-            change = changes.get(timeout=left)
-        except queue.Empty:
-            break
-        if isinstance(change, Change) and change.manifest["metadata"]["uid"] == uid:
-            state = "deleted" if change.deleted else outcome(change.manifest)
+    with follow(api, Collection(REQUESTS, f"metadata.name={name}")) as changes:
+        while state == "approved" and (left := end - time.monotonic()) > 0:
+            try:
+                change = changes.get(timeout=left)
+            except queue.Empty:
+                break
+            if isinstance(change, Exception):
+                raise change
+            if change.manifest["metadata"]["uid"] == uid:
+                state = "deleted" if change.deleted else outcome(change.manifest)
             if state == "issued":
                 return base64.b64decode(change.manifest["status"]["certificate"])
-            if state in ("denied", "failed", "deleted"):
-                break
-        elif isinstance(change, Exception):
-            raise change
     raise MembershipError(
         f"no certificate was issued within {timeout_seconds:.0f} s; the request was {state}."
         " Is the controller csrsigning of kube-controller-manager on?"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
@@ -35,20 +35,33 @@ class Change:
     deleted: bool = False
 
 
-def follow(api: Api, *collections: Collection) -> queue.Queue[Change | Exception]:
-    """Begin to follow the collections. An exception in the queue ends one of them."""
+@contextmanager
+def follow(api: Api, *collections: Collection) -> Iterator[queue.Queue[Change | Exception]]:
+    """Follow the collections in the block. An exception in the queue ends one of them."""
     changes: queue.Queue[Change | Exception] = queue.Queue()
+    end = threading.Event()
     for collection in collections:
-        threading.Thread(target=_feed, args=(api, collection, changes), daemon=True).start()
-    return changes
+        arguments = (api, collection, changes, end)
+        threading.Thread(target=_feed, args=arguments, daemon=True).start()
+    try:
+        yield changes
+    finally:
+        end.set()
 
 
-def _feed(api: Api, collection: Collection, changes: queue.Queue[Change | Exception]) -> None:
+def _feed(
+    api: Api,
+    collection: Collection,
+    changes: queue.Queue[Change | Exception],
+    end: threading.Event,
+) -> None:
     """List and watch, again and again; outages are waited out (the reader has the time limit)."""
-    while True:
+    while not end.is_set():
         try:
             for change in _list_and_watch(api, collection):
                 changes.put(change)
+                if end.is_set():
+                    return
         except UnreachableError:
             pass
         except ApiError as error:
@@ -59,7 +72,7 @@ def _feed(api: Api, collection: Collection, changes: queue.Queue[Change | Except
             # A thread's error must reach the reader.
             changes.put(error)
             return
-        time.sleep(_PAUSE_SECONDS)
+        end.wait(_PAUSE_SECONDS)
 
 
 def _list_and_watch(api: Api, collection: Collection) -> Iterator[Change]:

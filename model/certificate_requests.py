@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
@@ -196,7 +196,10 @@ def _parse(pem: bytes) -> x509.CertificateSigningRequest:
         parsed = x509.load_pem_x509_csr(text)
         _check_key(parsed)
         _check_signature(parsed)
-    except (ValueError, UnsupportedAlgorithm):
+    except _RefusedError:
+        raise
+    except Exception:
+        # The parser has several kinds of errors, and the input is a stranger's.
         raise _RefusedError("parse", "cannot be parsed as a PKCS#10 request") from None
     return parsed
 

@@ -1,0 +1,175 @@
+"""The approval rules: what a kubelet asks for is approved, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from dataclasses import replace
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kube_nodes.model.certificate_requests import (
+    CertificateRequest,
+    is_pending,
+    judge,
+    judge_user,
+    read_certificate_request,
+)
+from tests.unit.certificate_requests import (
+    CLIENT,
+    NODE,
+    NODES,
+    SERVING,
+    Case,
+    Recipe,
+    make_pem,
+    make_request,
+)
+from tests.unit.hostile_requests import HOSTILE
+
+_CASES = pytest.mark.parametrize("case", HOSTILE, ids=[case.title for case in HOSTILE])
+
+
+@_CASES
+def test_a_hostile_request_is_refused_for_its_fault(case: Case) -> None:
+    verdict = judge(make_request(case.hostile), NODES)
+    assert (verdict.approve, verdict.reason) == (False, case.reason), verdict.text
+
+
+@_CASES
+def test_its_twin_without_the_fault_is_approved(case: Case) -> None:
+    verdict = judge(make_request(case.base), NODES)
+    assert verdict.approve, verdict.text
+
+
+def test_every_hostile_request_has_a_title_of_its_own() -> None:
+    titles = [case.title for case in HOSTILE]
+    assert len(set(titles)) == len(titles) >= 40
+
+
+@pytest.mark.parametrize("recipe", [CLIENT, SERVING], ids=["client", "serving"])
+@pytest.mark.parametrize("key", ["p256", "p384", "rsa2048"])
+def test_key_encipherment_may_be_asked_for_with_every_key(recipe: Recipe, key: str) -> None:
+    usages = (*recipe.usages, "key encipherment")
+    assert judge(make_request(replace(recipe, key=key, usages=usages)), NODES).approve
+
+
+def test_a_verdict_names_the_declared_node_also_when_it_refuses() -> None:
+    verdict = judge(make_request(replace(CLIENT, username="admin")), NODES)
+    assert verdict.node == NODE
+    assert "admin" in verdict.text
+
+
+def test_the_static_user_may_ask_for_a_node_that_is_declared_with_it() -> None:
+    subject = (CLIENT.subject[0], (NameOID.COMMON_NAME, "system:node:n3"))
+    recipe = replace(CLIENT, username="kubelet-bootstrap", groups=("any",), subject=subject)
+    assert judge(make_request(recipe), NODES).approve
+
+
+_NAMES = st.sampled_from(["n1", "n1.example.org", "10.0.0.11", "fd00::11"])
+_OTHERS = st.sampled_from(["n2", "example.org", "10.0.0.12", "fd00::12", "localhost"])
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+@given(st.lists(_NAMES, min_size=1, unique=True), st.lists(_OTHERS, unique=True))
+def test_a_serving_request_is_approved_only_if_every_name_is_declared(
+    own: list[str], others: list[str]
+) -> None:
+    names = tuple(_general_name(text) for text in own + others)
+    verdict = judge(make_request(replace(SERVING, names=names)), NODES)
+    assert verdict.approve == (not others)
+
+
+@given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
+def test_no_changed_byte_is_approved(position: int, change: int) -> None:
+    request = make_request(SERVING)
+    der = bytearray(x509.load_pem_x509_csr(request.pem).public_bytes(serialization.Encoding.DER))
+    der[position % len(der)] ^= change
+    pem = b"-----BEGIN CERTIFICATE REQUEST-----\n%s-----END CERTIFICATE REQUEST-----\n"
+    assert not judge(replace(request, pem=pem % base64.encodebytes(bytes(der))), NODES).approve
+
+
+@given(st.binary(max_size=400), st.booleans())
+def test_arbitrary_bytes_are_refused_and_never_raise(content: bytes, framed: bool) -> None:
+    if framed:
+        body = base64.encodebytes(content)
+        content = b"-----BEGIN CERTIFICATE REQUEST-----\n" + body
+        content += b"-----END CERTIFICATE REQUEST-----\n"
+    assert not judge(replace(make_request(CLIENT), pem=content), NODES).approve
+
+
+@given(st.text(max_size=20), st.frozensets(st.text(max_size=30), max_size=4))
+def test_no_other_requester_is_let_in(username: str, groups: frozenset[str]) -> None:
+    request = replace(make_request(CLIENT), username=username, groups=groups)
+    assert not judge(request, NODES).approve
+
+
+def _manifest(recipe: Recipe) -> dict[str, object]:
+    return {
+        "metadata": {"name": "csr-1", "uid": "uid-1", "resourceVersion": "7"},
+        "spec": {
+            "request": base64.b64encode(make_pem(recipe)).decode(),
+            "signerName": recipe.signer,
+            "username": recipe.username,
+            "groups": list(recipe.groups),
+            "usages": list(recipe.usages),
+        },
+    }
+
+
+def test_a_request_is_read_from_its_api_object() -> None:
+    assert read_certificate_request(_manifest(CLIENT)) == make_request(CLIENT)
+
+
+def test_an_api_object_with_missing_fields_is_read_and_refused() -> None:
+    spec: dict[str, object] = {"request": "not base64!"}
+    request = read_certificate_request({"metadata": {"name": "a", "uid": "b"}, "spec": spec})
+    assert isinstance(request, CertificateRequest)
+    assert judge(request, NODES).reason == "signer"
+
+
+@pytest.mark.parametrize(
+    ("status", "pending"),
+    [
+        (None, True),
+        ({}, True),
+        ({"conditions": [{"type": "Approved"}]}, False),
+        ({"conditions": [{"type": "Denied"}]}, False),
+        ({"certificate": "…"}, False),
+    ],
+)
+def test_a_request_is_pending_until_somebody_has_decided(status: object, pending: bool) -> None:
+    assert is_pending({"status": status}) is pending
+
+
+_USER = replace(CLIENT, subject=((NameOID.COMMON_NAME, "system:kube-proxy"),))
+
+
+@pytest.mark.parametrize(
+    ("reason", "recipe"),
+    [
+        ("subject", replace(_USER, subject=((NameOID.COMMON_NAME, "system:admin"),))),
+        (
+            "subject",
+            replace(_USER, subject=((NameOID.ORGANIZATION_NAME, "system:masters"), *_USER.subject)),
+        ),
+        ("names", replace(_USER, names=(x509.DNSName("kube-proxy"),))),
+        ("extensions", replace(_USER, extensions=(x509.BasicConstraints(True, None),))),
+        ("signature", replace(_USER, spoil="signature")),
+        ("key", replace(_USER, key="rsa1024")),
+    ],
+)
+def test_a_users_request_holds_the_user_and_nothing_else(reason: str, recipe: Recipe) -> None:
+    assert judge_user(make_pem(_USER), "system:kube-proxy").approve
+    assert judge_user(make_pem(recipe), "system:kube-proxy").reason == reason
