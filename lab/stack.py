@@ -20,8 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab import spec as lab_spec
 from lab import stack_config
+from lab import spec as lab_spec
 from lab.env import UNSET, lab_variables
 from lab.errors import LabError
 from lab.files import write_atomically
