@@ -65,6 +65,7 @@ class Cache:
         final.parent.mkdir(parents=True, exist_ok=True)
         os.sync()  # after a power cut the new name must not stand on files that are still empty
         staged.chmod(0o755)
+        _remove(final)  # someone took a part of it away; a whole one is never published again
         staged.rename(final)
         return final
 

@@ -52,7 +52,13 @@ def ensure(
     cache = Cache(cache_root or default_cache_root())
     tools = _select(wanted, kubernetes)
     found = {name: find(tool, cache, report) for name, tool in tools.items()}
-    build([tools[name] for name, path in found.items() if path is None], cache, report)
+    try:
+        build([tools[name] for name, path in found.items() if path is None], cache, report)
+    except OSError as error:  # full, read-only or another user's
+        raise ToolsError(
+            f"{error.filename or cache.root}: {error.strerror};"
+            " the cache is $XDG_CACHE_HOME/kube-nodes, else ~/.cache/kube-nodes"
+        ) from error
     paths = {name: path or find_in_cache(tools[name], cache) for name, path in found.items()}
     if "go" in wanted:
         every = {folder.name for folder in GOMOD_ROOT.iterdir()}

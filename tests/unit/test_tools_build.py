@@ -151,6 +151,21 @@ def test_a_program_that_names_another_version_is_not_published(
     assert bench.left_behind() == []
 
 
+def test_a_cached_tool_that_lost_a_part_is_built_again(bench: Bench) -> None:
+    path = bench.ensure("kubelet")["kubelet"]
+    path.rename(path.with_name("elsewhere"))
+
+    assert bench.ensure("kubelet") == {"kubelet": path}
+    assert [file.name for file in path.parent.iterdir()] == ["kubelet"]
+
+
+def test_a_cache_that_cannot_be_written_is_named(bench: Bench) -> None:
+    bench.cache.write_text("a file where the folder should be")
+
+    with pytest.raises(ToolsError, match=r"/cache/staging: Not a directory; the cache is"):
+        bench.ensure("kubelet")
+
+
 def test_a_go_that_is_too_old_is_not_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_GO", "1.19.8")
     cached = write_tool(bench.cache / "bin/go-1.26.6/go/bin/go", "go version go1.26.6 linux/amd64")
