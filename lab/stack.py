@@ -118,7 +118,6 @@ def _prepare(stack: Stack) -> None:
         stack.project,
         stack.name,
         stack.lab.host_names,
-        stack.lab.kubernetes,
         stack.environment(),
     )
 

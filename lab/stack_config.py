@@ -1,53 +1,95 @@
-"""What only a running lab knows, as values of a stack's configuration.
+"""What only a running lab knows, written into a stack's configuration.
 
-The one place that knows both the lab and the keys of the product's settings.
+The one place that knows both the lab and the keys of the product's settings. Only these values are
+written; all others of the stack are its user's. A host is declared once: one that the user took
+out of the configuration stays out.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from lab import artifacts
 from lab.commands import run
-from lab.env import lab_variables
+from lab.files import write_atomically
 from lab.spec import SERVICE_CIDR, LabSpec
-from lab.tools import ensure as ensure_tools
 
 POOL = "workers"
+NAMESPACE = "kube-nodes"
+
+# A place in the configuration, from its top key down.
+Place = tuple[str | int, ...]
 
 
 def values(
-    spec: LabSpec, hosts: Iterable[str], cluster_uid: str, digests: dict[str, dict[str, str]]
-) -> dict[str, str]:
-    """Return the configuration by path, as `pulumi config set-all --path` takes it.
+    spec: LabSpec,
+    pools: Mapping[str, str],
+    cluster_uid: str,
+    digests: Mapping[str, Mapping[str, str]],
+) -> dict[Place, str]:
+    """Return the lab's values by place.
 
     Args:
         spec: the lab.
-        hosts: the hosts that become nodes of the pool `workers`.
+        pools: the pool of each host that is declared.
         cluster_uid: UID of the namespace kube-system.
         digests: the SHA-256 of kubelet and kube-proxy, by Kubernetes version and program.
     """
-    found = {
-        "server": spec.server,
-        "caCertificate": spec.path("pki", "ca.crt").read_text(encoding="utf-8"),
-        "clusterUid": cluster_uid,
-        "podCidrs[0]": spec.pod_cidr,
-        "serviceCidrs[0]": SERVICE_CIDR,
+    found: dict[Place, str] = {
+        ("server",): spec.server,
+        ("caCertificate",): spec.path("pki", "ca.crt").read_text(encoding="utf-8").strip(),
+        ("clusterUid",): cluster_uid,
+        ("podCidrs", 0): spec.pod_cidr,
+        ("serviceCidrs", 0): SERVICE_CIDR,
     }
     for version, programs in digests.items():
         for key, program in (("kubelet", "kubelet"), ("kubeProxy", "kube-proxy")):
-            path = f'binaries["{version}"].{key}'
-            found[f"{path}.url"] = artifacts.url(spec, version, program)
-            found[f"{path}.sha256"] = programs[program]
-    for name in hosts:
-        host = spec.host(name)
-        path = f'pools.{POOL}.nodes["{name}"]'
-        found[f"{path}.address"] = host.address
-        found[f"{path}.hostKey"] = host.host_key
-    return {f"kube-nodes:{path}": value for path, value in found.items()}
+            found["binaries", version, key, "url"] = artifacts.url(spec, version, program)
+            found["binaries", version, key, "sha256"] = programs[program]
+    hosts = {host.name: host for host in spec.hosts}
+    for name in pools.keys() & hosts.keys():
+        place: Place = ("pools", pools[name], "nodes", name)
+        found[(*place, "address")] = hosts[name].address
+        found[(*place, "hostKey")] = hosts[name].host_key
+    return found
+
+
+def configure(
+    spec: LabSpec,
+    project: Path,
+    stack: str,
+    hosts: Iterable[str],
+    environment: Mapping[str, str],
+) -> None:
+    """Write the lab's values into the stack's configuration file; the stack must be there.
+
+    Args:
+        spec: the lab, up.
+        project: the folder of Pulumi.yaml.
+        stack: its name.
+        hosts: the hosts that become nodes if they were never declared.
+        environment: what `pulumi` runs under, with the lab's PATH and backend.
+    """
+    digests = {
+        version: {name: artifacts.sha256(spec, version, name) for name in artifacts.PROGRAMS}
+        for version in artifacts.versions(spec)
+    }
+    file = project / f"Pulumi.{stack}.yaml"
+    present = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
+    pools = _pools(spec, stack, present, hosts)
+    wanted = values(spec, pools, cluster_uid(spec), digests)
+    pairs = []
+    for place, value in sorted(wanted.items(), key=str):
+        if _value_at(present, place) != value:
+            pairs += ["--plaintext", f"{_path(place)}={value}"]
+    if pairs:
+        command = ["pulumi", f"--cwd={project}", "--non-interactive", "config", "set-all"]
+        run([*command, f"--stack={stack}", "--path", *pairs], environment=environment)
 
 
 def cluster_uid(spec: LabSpec) -> str:
@@ -59,26 +101,32 @@ def cluster_uid(spec: LabSpec) -> str:
     return str(namespace.metadata.uid)
 
 
-def configure(
-    spec: LabSpec, project: Path, stack: str, hosts: Iterable[str], versions: Iterable[str]
-) -> None:
-    """Write the lab's values into the stack's configuration file; make the stack if it is new."""
-    digests = {
-        version: {name: artifacts.sha256(spec, version, name) for name in artifacts.PROGRAMS}
-        for version in versions
+def _pools(
+    spec: LabSpec, stack: str, present: Mapping[str, Any], hosts: Iterable[str]
+) -> dict[str, str]:
+    """Return each declared node's pool; a host that was never declared joins POOL."""
+    declared = {
+        node: name
+        for name, pool in (present.get(f"{NAMESPACE}:pools") or {}).items()
+        for node in (pool or {}).get("nodes") or {}
     }
-    pulumi = ensure_tools(["pulumi"])["pulumi"]
-    environment = os.environ | lab_variables(
-        spec.directory,
-        venv=project / ".venv",
-        tool_directories=[pulumi.parent],
-        path=os.environ.get("PATH", ""),
-    )
-    base = [str(pulumi), f"--cwd={project}", "--non-interactive"]
-    known = json.loads(run([*base, "stack", "ls", "--json"], environment=environment))
-    if stack not in {entry["name"] for entry in known}:
-        run([*base, "stack", "init", stack], environment=environment)
-    pairs = []
-    for path, value in values(spec, hosts, cluster_uid(spec), digests).items():
-        pairs += ["--plaintext", f"{path}={value}"]
-    run([*base, "config", "set-all", f"--stack={stack}", "--path", *pairs], environment=environment)
+    record = spec.path(f"declared-{stack}.json")
+    before = set(json.loads(record.read_text(encoding="utf-8"))) if record.exists() else set()
+    new = [name for name in hosts if name not in before and name not in declared]
+    write_atomically(record, json.dumps(sorted({*before, *new, *declared})) + "\n")
+    return declared | dict.fromkeys(new, POOL)
+
+
+def _path(place: Place) -> str:
+    steps = "".join(f"[{json.dumps(step)}]" for step in place[1:])
+    return f"{NAMESPACE}:{place[0]}{steps}"
+
+
+def _value_at(config: Mapping[str, Any], place: Place) -> Any:
+    value: Any = config.get(f"{NAMESPACE}:{place[0]}")
+    for step in place[1:]:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value.strip() if isinstance(value, str) else value
