@@ -24,7 +24,10 @@ from lab.plugins.values import Properties, from_struct, to_struct
 
 CHECKOUT = Path(__file__).parents[2]
 # An error travels in metadata: the engine, in Go, takes 16 MiB, Python 16 KiB unless told.
-_ENGINES_OPTIONS = [("grpc.absolute_max_metadata_size", 16 * 1024 * 1024)]
+_ENGINES_OPTIONS = [
+    ("grpc.absolute_max_metadata_size", 16 * 1024 * 1024),
+    ("grpc.max_receive_message_length", 400 * 1024 * 1024),
+]
 
 
 class PartialError(Exception):

@@ -8,6 +8,7 @@ delays of pulumi/pulumi sdk/go/common/util/retry/until.go; errors are worded as 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
@@ -147,5 +148,7 @@ def _word(failed: Exception, endpoint: Mapping[str, Any], credentials: Credentia
         return f"dial tcp: lookup {endpoint['host']}: no such host"
     if isinstance(failed, TimeoutError):
         return f"dial tcp {address}: i/o timeout"
-    said = (getattr(failed, "strerror", None) or str(failed)).lower()
+    # asyncio's own text names the address again.
+    number = getattr(failed, "errno", None)
+    said = os.strerror(number).lower() if number else type(failed).__name__
     return f"dial tcp {address}: connect: {said}"
