@@ -48,6 +48,11 @@ class ControlPlane:
     server: str
 
     @property
+    def other_server(self) -> str:
+        """The same API server under another address."""
+        return self.server.replace("127.0.0.1", "localhost")
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.directory / "kubeconfig"
@@ -239,8 +244,8 @@ def _write_pki(directory: Path) -> None:
     ca, ca_key_text = _issue(name, name, None, [])
     ca_key = serialization.load_pem_private_key(ca_key_text, None)
     server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate, key = _issue(server, name, ca_key, [address])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    certificate, key = _issue(server, name, ca_key, names)
     for file, content in {
         "ca.crt": ca,
         "ca.key": ca_key_text,

@@ -172,9 +172,10 @@ def compare_settings(old: Properties, new: Properties) -> Diff:
 
 def _replacing_keys(before: Properties, after: Properties, changed: set[str]) -> set[str]:
     identifiers = before.get(CLUSTER_IDENTIFIER), after.get(CLUSTER_IDENTIFIER)
-    if all(identifiers) and identifiers[0] == identifiers[1]:
+    identified = None not in identifiers
+    if identified and identifiers[0] == identifiers[1]:
         return set()
-    replacing = {CLUSTER_IDENTIFIER} if all(identifiers) else set()
+    replacing = {CLUSTER_IDENTIFIER} if identified else set()
     unknown = {key for key in CLUSTER_KEYS if after.get(key) is UNKNOWN}
     if unknown:
         return replacing | unknown
