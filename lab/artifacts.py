@@ -9,6 +9,9 @@ from pathlib import Path
 
 from lab import processes
 from lab.spec import ARTIFACTS_PORT, LabSpec
+from lab.tools.cache import Cache
+from lab.tools.detect import find_in_cache
+from lab.tools.pins import KUBERNETES_VERSIONS, catalogue
 
 NAME = "artifacts"
 PROGRAMS = ("kubelet", "kube-proxy")
@@ -24,6 +27,16 @@ def link(spec: LabSpec, version: str, programs: Mapping[str, Path]) -> None:
             continue
         target.unlink(missing_ok=True)
         target.symlink_to(programs[name])
+
+
+def link_cached(spec: LabSpec, cache: Cache) -> None:
+    """Offer every version that is built already: a node may be older than its control plane."""
+    for version in KUBERNETES_VERSIONS:
+        tools = catalogue(version)
+        found = {name: find_in_cache(tools[name], cache) for name in PROGRAMS}
+        present = {name: path for name, path in found.items() if path}
+        if len(present) == len(PROGRAMS):
+            link(spec, version, present)
 
 
 def versions(spec: LabSpec) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(passes_on=False)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=text, description=text)
         one.add_argument(
             "--dir",
@@ -72,11 +75,10 @@ def parser() -> argparse.ArgumentParser:
     configure.add_argument(
         "--hosts", type=_names, help="declare these hosts only, as n1,n2 (default: all)"
     )
-    configure.add_argument("--kubernetes", help="version of the nodes (default: the lab's)")
     tools = command("tools", _tools, "build or install the tools; see python -m lab.tools --help")
     plugins = command("plugins", _plugins, "install Pulumi's plugins for the lab")
-    for one in (tools, plugins):
-        one.set_defaults(passes_on=True)
+    tools.set_defaults(passes_on=True)
+    plugins.add_argument("--again", action="store_true", help="try the official ones once more")
     return top
 
 
@@ -116,7 +118,7 @@ def _add_host(options: argparse.Namespace) -> int:
 
 
 def _remove_host(options: argparse.Namespace) -> int:
-    lifecycle.remove_host(options.dir, options.host)
+    lifecycle.remove_host(options.dir, lab_spec.require(options.dir), options.host)
     return 0
 
 
@@ -134,25 +136,18 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _env(options: argparse.Namespace) -> int:
-    # Only what is there already is named: printing lines must not start a build.
-    spec = lab_spec.load(options.dir)
-    version = spec.kubernetes if spec else KUBERNETES_DEFAULT
-    print(environment(options.dir, version), end="")
-    return 0
-
-
-def environment(directory: Path, kubernetes: str) -> str:
-    """Return the shell lines for this lab; tools that are missing are built first."""
     from lab.tools import ensure
 
-    paths = ensure(("pulumi", "kubectl"), kubernetes).values()
+    spec = lab_spec.load(options.dir)
+    paths = ensure(("pulumi", "kubectl"), spec.kubernetes if spec else KUBERNETES_DEFAULT).values()
     variables = lab_variables(
-        directory,
+        options.dir,
         venv=CHECKOUT / ".venv",
         tool_directories=dict.fromkeys(path.parent for path in paths),
         path=os.environ.get("PATH", ""),
     )
-    return shell_exports(variables)
+    print(shell_exports(variables), end="")
+    return 0
 
 
 def _ssh(options: argparse.Namespace) -> int:
@@ -161,19 +156,22 @@ def _ssh(options: argparse.Namespace) -> int:
     if options.print:
         print(shlex.join(argv))
         return 0
-    os.execvp(argv[0], [*argv, *options.command])
+    return subprocess.run([*argv, *options.command], check=False).returncode
 
 
 def _configure(options: argparse.Namespace) -> int:
     from lab import stack_config
+    from lab.stack import Stack
 
     spec = lab_spec.require(options.dir)
+    stack = Stack(spec, Path(options.project).resolve(), options.stack)
+    stack.select()
     stack_config.configure(
         spec,
-        Path(options.project).resolve(),
-        options.stack,
+        stack.project,
+        stack.name,
         options.hosts or spec.host_names,
-        options.kubernetes or spec.kubernetes,
+        stack.environment(),
     )
     return 0
 
@@ -185,6 +183,7 @@ def _tools(options: argparse.Namespace) -> int:
 
 
 def _plugins(options: argparse.Namespace) -> int:
-    from lab.plugins import install
+    from lab.plugins.install import install
 
-    return int(install.main([f"--dir={options.dir}", *options.rest]))
+    print(install(options.dir / "pulumi-home", CHECKOUT, again=options.again).sentence)
+    return 0

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.errors import LabError
 
 
-def run(argv: Sequence[str], *, check: bool = True, timeout_seconds: float = 60) -> str:
+def run(
+    argv: Sequence[str],
+    *,
+    check: bool = True,
+    timeout_seconds: float = 60,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the standard output of the command; with check, a failure is a LabError."""
     try:
         done = subprocess.run(
@@ -17,6 +23,7 @@ def run(argv: Sequence[str], *, check: bool = True, timeout_seconds: float = 60)
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
+            env=environment,
             check=False,
         )
     except FileNotFoundError as error:
@@ -31,4 +38,7 @@ def run(argv: Sequence[str], *, check: bool = True, timeout_seconds: float = 60)
 
 def succeeds(argv: Sequence[str]) -> bool:
     """Say whether the command exits with 0."""
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+        == 0
+    )

@@ -104,7 +104,7 @@ ENABLED_UNITS = {
 def host_files(
     spec: LabSpec, host: Host, *, machine_id: str, private_key: str, operator_key: str
 ) -> list[File]:
-    """Return the files of one host, sorted by nothing but the order in which one would read them."""
+    """Return the files of one host, each with its mode."""
     names = "".join(f"{peer.address} {peer.name}\n" for peer in spec.hosts)
     authorized = f"{operator_key}\n"
     return [

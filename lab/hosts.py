@@ -21,10 +21,12 @@ from lab.spec import Host, LabSpec
 
 _BUSYBOX = "bin/busybox"
 _DMI = Path("/sys/devices/virtual/dmi/id")
+_NSPAWN_STATE = Path("/run/systemd/nspawn")
+_UNITS = "lab-setup.service lab-images.service containerd.service ssh.service"
 
 
 def process_name(host: str) -> str:
-    """Return the name of a host among the lab's processes, apart from those of the control plane."""
+    """Return a host's name among the lab's processes."""
     return f"host-{host}"
 
 
@@ -60,8 +62,7 @@ def boot(spec: LabSpec, host: Host) -> bool:
     name = process_name(host.name)
     if processes.running(spec, name):
         return False
-    processes.kill(spec, name)
-    network.wait_without_port(spec, host.name)
+    stop(spec, host.name)
     _write_files(spec, host)
     return processes.ensure(spec, name, nspawn_arguments(spec, host), _NSPAWN_ENVIRONMENT)
 
@@ -94,24 +95,37 @@ def nspawn_arguments(spec: LabSpec, host: Host) -> list[str]:
 
 
 def wait_reachable(spec: LabSpec, host: Host, timeout_seconds: float = 60) -> None:
-    """Wait until the host answers SSH and all its units, the import of images too, are up."""
+    """Wait until the host answers SSH and what the lab put there is up, the images imported.
+
+    Other units are no concern of the lab: the kubelet of a node may fail while the host is fine.
+    """
     deadline = time.monotonic() + timeout_seconds
     while not answers(host):
         _still_running(spec, host)
         if time.monotonic() > deadline:
             raise LabError(f"{host.name}: no SSH answer after {timeout_seconds:.0f} s.")
         time.sleep(0.1)
-    script = "systemctl is-system-running --wait || systemctl --failed --plain --no-legend"
+    # `start` waits for a unit that is on its way and starts one that was stopped.
     remaining = max(5.0, deadline - time.monotonic())
-    state = ssh.on_host(spec, host, script, timeout_seconds=remaining).strip()
-    if state != "running":
-        raise LabError(f"{host.name}: the host came up as: {state}")
+    try:
+        ssh.on_host(spec, host, f"systemctl start {_UNITS}", timeout_seconds=remaining)
+    except LabError as error:
+        raise LabError(f"{host.name}: {error}") from error
 
 
 def stop(spec: LabSpec, host: str) -> None:
-    """Switch the host off, as pulling its plug would."""
+    """Switch the host off, as pulling its plug would, and clear away what its boot left."""
     processes.kill(spec, process_name(host))
     network.wait_without_port(spec, host)
+    for kind in ("propagate", "unix-export"):
+        leftover = _NSPAWN_STATE / kind / network.machine(spec, host)
+        mounts.unmount_below(leftover)
+        if leftover.is_dir():
+            leftover.rmdir()
+    if root(spec, host).is_dir():
+        status = root(spec, host).stat()
+        lock = f"inode-{status.st_dev}:{status.st_ino}"
+        (_NSPAWN_STATE / "locks" / lock).unlink(missing_ok=True)
 
 
 def remove(spec: LabSpec, host: str) -> None:

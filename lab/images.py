@@ -18,7 +18,7 @@ WEB = "localhost/kube-nodes/web:1"
 WEB_PORT = 8080
 
 _APPLETS = (
-    "cat echo env grep hostname httpd id ip kill ls mkdir nc nslookup ping ps sh sleep wget".split()
+    *("cat", "echo", "env", "hostname", "httpd", "ls", "mkdir", "nc", "ps", "sh", "sleep", "wget"),
 )
 # A first process must handle SIGTERM itself, or every stop takes the whole grace period.
 _WEB_SCRIPT = f"""\

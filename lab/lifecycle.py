@@ -5,17 +5,28 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import artifacts, cgroups, control_plane, hosts, network, pod_network, processes
-from lab import rootfs, ssh
+from lab import (
+    artifacts,
+    cgroups,
+    control_plane,
+    hosts,
+    network,
+    pod_network,
+    processes,
+    rootfs,
+    ssh,
+)
 from lab.errors import LabError
-from lab.spec import DEFAULT_HOSTS, Host, LabSpec, load
+from lab.files import write_atomically
+from lab.spec import DEFAULT_BRIDGE, DEFAULT_HOSTS, DEFAULT_SUBNET, Host, LabSpec, load
 from lab.tools import ensure as ensure_tools
 from lab.tools.cache import Cache, default_cache_root
 from lab.tools.debian import ensure_packages
@@ -61,6 +72,7 @@ def up(directory: Path, wish: Wish, report: Report) -> LabSpec:
         )
         base = rootfs.ensure(Cache(default_cache_root()), report)
         spec.save()
+        _make_backend(spec)
         if network.up(spec):
             report(f"bridge {spec.bridge}: {spec.gateway}, pods {spec.pod_cidr}")
         spec = _start(spec, programs, base, report)
@@ -74,25 +86,19 @@ def merge(directory: Path, existing: LabSpec | None, wish: Wish) -> LabSpec:
     Raises:
         LabError: the wish is another network, or has not all hosts that exist.
     """
-    given = {
-        name: value
-        for name, value in (
-            ("subnet", wish.subnet),
-            ("bridge", wish.bridge),
-            ("pod_cidr", wish.pod_cidr),
-        )
-        if value is not None
-    }
-    if existing is None:
-        spec = LabSpec(directory=directory, **given)
-    else:
-        spec = existing
-        for name, value in given.items():
-            if value != getattr(existing, name):
-                raise LabError(
-                    f"{directory}: this lab has {name} {getattr(existing, name)}, not {value};"
-                    " `python -m lab down` first, or choose another folder."
-                )
+    spec = existing or LabSpec(
+        directory=directory,
+        subnet=wish.subnet or DEFAULT_SUBNET,
+        bridge=wish.bridge or DEFAULT_BRIDGE,
+        pod_cidr=wish.pod_cidr or "",
+    )
+    for name in ("subnet", "bridge", "pod_cidr"):
+        wanted, there = getattr(wish, name), getattr(spec, name)
+        if wanted not in (None, there):
+            raise LabError(
+                f"{directory}: this lab has {name} {there}, not {wanted};"
+                " `python -m lab down` first, or choose another folder."
+            )
     names = wish.hosts if wish.hosts is not None else spec.host_names or DEFAULT_HOSTS
     if missing := [name for name in spec.host_names if name not in names]:
         raise LabError(f"host {missing[0]} exists; `python -m lab remove-host` removes it.")
@@ -122,6 +128,8 @@ def down(directory: Path, report: Report) -> list[str]:
             _remove_folder(directory)
             return []
         problems = _stop_everything(spec)
+        for host in spec.hosts:
+            hosts.stop(spec, host.name)
         problems += network.down(spec)
         problems += cgroups.remove(spec.identity)
         if problems:
@@ -156,16 +164,24 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LabError(f"{directory}: another lab command is at it; wait for its end.") from error
+            raise LabError(
+                f"{directory}: another lab command is at it; wait for its end."
+            ) from error
         yield
 
 
-def _start(
-    spec: LabSpec, programs: Mapping[str, Path], base: Path, report: Report
-) -> LabSpec:
+def _make_backend(spec: LabSpec) -> None:
+    """Make what Pulumi needs of its own: a folder for states, a passphrase for their secrets."""
+    spec.path("backend").mkdir(mode=0o700, exist_ok=True)
+    if not spec.path("passphrase").exists():
+        write_atomically(spec.path("passphrase"), f"{secrets.token_urlsafe(24)}\n")
+
+
+def _start(spec: LabSpec, programs: Mapping[str, Path], base: Path, report: Report) -> LabSpec:
     """Start control plane and hosts side by side; return the lab with its host keys."""
     if ssh.start_agent(spec):
         report(f"ssh-agent: {ssh.agent_socket(spec)}")
+    artifacts.link_cached(spec, Cache(default_cache_root()))
     artifacts.link(spec, spec.kubernetes, programs)
     artifacts.serve(spec)
     with ThreadPoolExecutor(max_workers=4) as pool:

@@ -70,7 +70,7 @@ def up(spec: LabSpec) -> bool:
     run(["ip", "link", "set", spec.bridge, "up"])
     # On-link for the whole range: it claims it on this machine; each node's own part is routed
     # to the node by lab.pod_network.
-    _route(spec, [spec.pod_cidr, "dev", spec.bridge])
+    _route([spec.pod_cidr, "dev", spec.bridge])
     Path(f"/proc/sys/net/ipv4/conf/{spec.bridge}/forwarding").write_text("1", encoding="utf-8")
     for rule in rules(spec):
         if not succeeds(["iptables", "-w", "-C", *rule]):
@@ -91,7 +91,7 @@ def mac_address(spec: LabSpec) -> str:
 
 
 def rules(spec: LabSpec) -> list[list[str]]:
-    """Return the packet rules: between hosts yes (also where Docker drops), beyond the bridge no."""
+    """Return the packet rules: between hosts yes (Docker would drop it), beyond the bridge no."""
     mark = ["-m", "comment", "--comment", spec.identity]
     return [
         ["FORWARD", "-i", spec.bridge, "-o", spec.bridge, *mark, "-j", "ACCEPT"],
@@ -102,7 +102,7 @@ def rules(spec: LabSpec) -> list[list[str]]:
 
 def replace_route(spec: LabSpec, pod_cidr: str, address: str) -> None:
     """Send a node's pod range to the node. Its peers reach it the same way, over the gateway."""
-    _route(spec, [pod_cidr, "via", address, "dev", spec.bridge])
+    _route([pod_cidr, "via", address, "dev", spec.bridge])
 
 
 def remove_route(spec: LabSpec, pod_cidr: str) -> None:
@@ -113,14 +113,12 @@ def node_routes(spec: LabSpec) -> dict[str, str]:
     """Return the pod ranges that are routed to a node now, each with the node's address."""
     if _link(spec.bridge) is None:
         return {}
-    text = run(
-        ["ip", "-json", "-4", "route", "show", "dev", spec.bridge, "proto", ROUTE_PROTOCOL]
-    )
+    text = run(["ip", "-json", "-4", "route", "show", "dev", spec.bridge, "proto", ROUTE_PROTOCOL])
     return {route["dst"]: route["gateway"] for route in json.loads(text) if "gateway" in route}
 
 
 def down(spec: LabSpec) -> list[str]:
-    """Remove the bridge, what hangs on it and the packet rules; return what could not be removed."""
+    """Remove the bridge, what hangs on it and the rules; return a sentence for what stayed."""
     problems = []
     for rule in rules(spec):
         while succeeds(["iptables", "-w", "-C", *rule]):
@@ -160,7 +158,10 @@ def machine(spec: LabSpec, host: str) -> str:
 
 
 def _ports(bridge: str) -> list[str]:
-    return [link["ifname"] for link in json.loads(run(["ip", "-json", "link", "show", "master", bridge]))]
+    return [
+        link["ifname"]
+        for link in json.loads(run(["ip", "-json", "link", "show", "master", bridge]))
+    ]
 
 
 def _link(name: str) -> dict[str, Any] | None:
@@ -168,5 +169,5 @@ def _link(name: str) -> dict[str, Any] | None:
     return json.loads(text)[0] if text.strip() else None
 
 
-def _route(spec: LabSpec, route: list[str]) -> None:
+def _route(route: list[str]) -> None:
     run(["ip", "route", "replace", *route, "proto", ROUTE_PROTOCOL])

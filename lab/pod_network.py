@@ -80,11 +80,14 @@ def follow(directory: Path) -> None:
     from kubernetes import client, config, watch
 
     spec = require(directory)
-    api = client.CoreV1Api(config.new_client_from_config(str(spec.path("kubeconfig"))))
-    listed = api.list_node(_request_timeout=10)
-    nodes = {node.metadata.name: node_network(node) for node in listed.items}
+    kubeconfig = str(spec.path("kubeconfig"))
+    api = client.CoreV1Api(config.new_client_from_config(kubeconfig))  # type: ignore[no-untyped-call]
+    listed: Any = api.list_node(_request_timeout=10)
+    nodes: dict[str, NodeNetwork | None] = {
+        node.metadata.name: node_network(node) for node in listed.items
+    }
     _apply(directory, nodes)
-    stream = watch.Watch().stream(
+    stream = watch.Watch().stream(  # type: ignore[no-untyped-call]
         api.list_node,
         resource_version=listed.metadata.resource_version,
         timeout_seconds=_WATCH_SECONDS,
@@ -105,9 +108,10 @@ def main() -> None:
     """Follow the Nodes for ever; an API server that is away is asked again."""
     directory = Path(sys.argv[1])
     while True:
+        # It must outlive whatever the cluster does: killed, restarted, made anew.
         try:
             follow(directory)
-        except Exception as error:  # noqa: BLE001 - it must outlive whatever the network does
+        except Exception as error:
             print(f"{type(error).__name__}: {str(error)[:300]}", flush=True)
             time.sleep(1)
 

@@ -1,7 +1,8 @@
 """Start and stop the long-running processes of a lab.
 
-Each has a record (pid, start time, command) and a cgroup of its own. A pid alone proves nothing
-after a crash, as the kernel gives it out again: only the pid with its start time names a process.
+Each has a record (pid, start time, boot, command) and a cgroup of its own. A pid alone proves
+nothing after a crash, as the kernel gives it out again: only with its start time does it name a
+process, and only until the machine boots anew.
 """
 
 from __future__ import annotations
@@ -39,11 +40,17 @@ class Record:
 
     pid: int
     start: int
+    boot: str
     argv: tuple[str, ...]
 
     @property
     def alive(self) -> bool:
-        return start_time(self.pid) == self.start
+        return self.boot == boot_id() and start_time(self.pid) == self.start
+
+
+def boot_id() -> str:
+    """Return the kernel's name for the time since this machine booted."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
 
 
 def start_time(pid: int) -> int | None:
@@ -68,7 +75,7 @@ def read(spec: LabSpec, name: str) -> Record | None:
     """Return the record of this process, None when there is none or it cannot be read."""
     try:
         data = json.loads(spec.path("pids", f"{name}.json").read_text(encoding="utf-8"))
-        return Record(data["pid"], data["start"], tuple(data["argv"]))
+        return Record(data["pid"], data["start"], data["boot"], tuple(data["argv"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
@@ -81,7 +88,7 @@ def running(spec: LabSpec, name: str) -> bool:
 def ensure(
     spec: LabSpec, name: str, argv: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> bool:
-    """Start the process unless it runs already with this very command; say whether it was started."""
+    """Start the process unless it runs with this very command; say whether it was started."""
     record = read(spec, name)
     if record is not None and record.alive and record.argv == tuple(argv):
         return False
@@ -93,7 +100,7 @@ def ensure(
     start = start_time(pid)
     if start is None:
         raise LabError(f"{name} ended at once; its log {log} says:\n{tail(log)}")
-    data = {"pid": pid, "start": start, "argv": list(argv)}
+    data = {"pid": pid, "start": start, "boot": boot_id(), "argv": list(argv)}
     write_atomically(spec.path("pids", f"{name}.json"), json.dumps(data) + "\n")
     return True
 

@@ -26,7 +26,7 @@ SERVICE_CIDR = "10.96.0.0/16"
 API_PORT = 6443
 ARTIFACTS_PORT = 8043
 FIRST_HOST = 11
-"""The first host of a subnet is .11: what is below is the gateway and room for an operator's own."""
+"""The first host of a subnet is .11; below are the gateway and room for an operator's own."""
 
 # Linux allows 15 characters for a link, and the link of a host is vb-<bridge>-<1 to 254>.
 _BRIDGE = re.compile(r"[a-z][a-z0-9]{0,7}")
