@@ -13,6 +13,9 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from kube_nodes.model.cluster import Cluster
 
+_NODE_NAME = core.EnvVarSourceArgs(
+    field_ref=core.ObjectFieldSelectorArgs(field_path="spec.nodeName")
+)
 _LABELS = {"app.kubernetes.io/name": "kube-nodes-service-check"}
 
 
@@ -101,6 +104,8 @@ def _daemonset(image: str, port: int) -> apps.DaemonSetSpecArgs:
         name="web",
         image=image,
         image_pull_policy="IfNotPresent",
+        # The answer can tell which node's pod gave it.
+        env=[core.EnvVarArgs(name="NODE_NAME", value_from=_NODE_NAME)],
         ports=[core.ContainerPortArgs(container_port=port)],
         readiness_probe=probe,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from kube_nodes.membership.api import Api, ApiError, Object
 from kube_nodes.membership.errors import MembershipError
-from kube_nodes.model.labels import Taint
+from kube_nodes.model.labels import JOINING_TAINT, Taint
 from kube_nodes.model.requests import DeclaredNode
 
 GENERATION = "kube-nodes/generation"
@@ -173,7 +173,11 @@ def merge_taints(current: list[Object], ours: str | None, wanted: Iterable[Taint
         wanted: the taints declared now.
     """
     declared = {(t.key, t.effect): t for t in wanted}
-    before = {tuple(pair.rsplit(":", 1)) for pair in (ours or "").split(",") if pair}
+    # The taint that a kubelet registers with is ours from the start.
+    before = {
+        JOINING_TAINT,
+        *(tuple(pair.rsplit(":", 1)) for pair in (ours or "").split(",") if pair),
+    }
     merged = []
     for taint in current:
         identity = (taint["key"], taint["effect"])

@@ -22,6 +22,10 @@ KUBELET_LABELS = frozenset(
     }
 )
 
+# A new Node carries this taint until its declared labels and taints are set: nothing is scheduled
+# to it before. A kubelet that only restarts does not put it back.
+JOINING_TAINT = ("kube-nodes/joining", "NoSchedule")
+
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"

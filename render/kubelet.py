@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kube_nodes.model.labels import JOINING_TAINT
 from kube_nodes.model.nodes import Node
 from kube_nodes.render import paths
 from kube_nodes.render.documents import (
@@ -12,10 +13,6 @@ from kube_nodes.render.documents import (
     render_unit,
     render_yaml,
 )
-
-# A new Node carries this taint until its declared labels and taints are set: nothing is scheduled
-# to it before. A kubelet that only restarts does not put it back.
-JOINING_TAINT = "kube-nodes/joining"
 
 # The strong suites of CIS Kubernetes Benchmark 1.12, 4.2.12.
 TLS_CIPHER_SUITES = (
@@ -55,7 +52,7 @@ def render_kubelet_configuration(node: Node) -> str:
         "maxPods": options.max_pods,
         "podPidsLimit": options.pod_pids_limit,
         "readOnlyPort": 0,
-        "registerWithTaints": [{"key": JOINING_TAINT, "effect": "NoSchedule"}],
+        "registerWithTaints": [{"key": JOINING_TAINT[0], "effect": JOINING_TAINT[1]}],
         "rotateCertificates": True,
         "seccompDefault": True,
         "serverTLSBootstrap": True,
