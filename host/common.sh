@@ -188,7 +188,7 @@ finish() {
     s=${u#*=}
     await "${u%%=*}" "${s%%=*}" "${s#*=}" || fail "${u%%=*}"
   done
-  for u in $units; do lives "${u%%=*}" || fail "${u%%=*}"; done
+  for u in $units; do ! has "$need" "${u%%=*}" || lives "${u%%=*}" || fail "${u%%=*}"; done
   open=''
   rm -f "$undo"
   for p in $changes; do rm -f "$p.kn-old"; done

@@ -13,6 +13,7 @@ clear_pods() {
       grep -rlF "$id" /var/lib/cni/networks 2>/dev/null | xargs -r rm -f
       rm -f /var/lib/cni/results/*"$id"*
     done
+    for n in /run/netns/cni-*; do umount "$n" && rm -f "$n"; done 2>/dev/null
   fi
   systemctl stop kubepods.slice 2>/dev/null
   end=$(($(date +%s) + 20))

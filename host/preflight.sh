@@ -9,6 +9,9 @@ found() {
   bad=$((bad + 1))
 }
 
+# managed UNIT: the scripts will set it up.
+managed() { case " $units " in *" $1 "*) ;; *) false ;; esac; }
+
 tools() {
   for t in $tools; do
     command -v "$t" >/dev/null || found "$t" "not found in $PATH" "the host scripts need it" "install it"
@@ -37,11 +40,11 @@ api() {
   esac
 }
 
-# foreign: a kubelet of another cluster, or drop-ins that would change our units.
+# foreign: a kubelet that somebody else set up, or drop-ins that would change our units.
 foreign() {
-  s=$(sed -n 's/^ *server: *//p' /etc/kubernetes/kubelet.conf 2>/dev/null | head -n 1)
-  [ -s /var/lib/kube-nodes/generation ] || [ "${s:-$server}" = "$server" ] ||
-    found /etc/kubernetes/kubelet.conf "server $s" "a host belongs to one cluster" "take it out of that cluster and remove the file"
+  [ -s /var/lib/kube-nodes/generation ] || [ ! -e /etc/kubernetes/kubelet.conf ] || ! managed kubelet ||
+    found /etc/kubernetes/kubelet.conf "server$(sed -n 's/^ *server: */ /p' /etc/kubernetes/kubelet.conf)" \
+      "it is of a kubelet that was not set up here" "take the host out of its cluster and remove the file"
   for u in $units; do
     s=$(systemctl show -p DropInPaths --value "$u" 2>/dev/null)
     [ -z "$s" ] || found "$u" "$s" "a drop-in would change the unit that is declared" "remove it, or put its settings into the node's options"
