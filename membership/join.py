@@ -14,7 +14,7 @@ from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.readiness import read_run, why_not_ready
-from kube_nodes.membership.watching import Change, Collection, follow
+from kube_nodes.membership.watching import Change, Collection, Event, Listed, follow
 from kube_nodes.model.certificate_requests import CLIENT_SIGNER, SERVING_SIGNER, index_by_name
 from kube_nodes.model.labels import Taint
 from kube_nodes.model.requests import JoinRequest
@@ -62,6 +62,7 @@ class _Arrival:
         self._reopen_at = 0.0
         self._serving_until: float | None = None
         self._served_at = ""
+        self._listed: set[Collection] = set()
         self._states: dict[str, tuple[str, str]] = {}
         """By name of a certificate request: signer and state."""
 
@@ -88,8 +89,8 @@ class _Arrival:
             tokens.open_token(self._api, token, self._declared.name)
             self._reopen_at = time.monotonic() + _REOPEN_SECONDS
 
-    def _take_all(self, changes: queue.Queue[Change | Exception]) -> None:
-        """Take one change, or a tick of silence, and then all that is already there."""
+    def _take_all(self, changes: queue.Queue[Event]) -> None:
+        """Wait a tick for an event, and then take all that are there."""
         timeout = _TICK_SECONDS
         while True:
             try:
@@ -99,7 +100,9 @@ class _Arrival:
             timeout = 0.0
             if isinstance(change, Exception):
                 raise change
-            if change.collection.path == REQUESTS:
+            if isinstance(change, Listed):
+                self._listed.add(change.collection)
+            elif change.collection.path == REQUESTS:
                 self._take_request(change)
             else:
                 self._take_node(change)
@@ -133,6 +136,9 @@ class _Arrival:
 
     def _missing(self) -> str:
         """Name the one thing that is awaited; empty when there is none."""
+        if len(self._listed) < 2:
+            # Also with nothing to wait for: a renewal may be pending, and the Node have changed.
+            return "the API server to list the Node and the certificate requests"
         if self._node is None:
             return self._missing_client()
         missing = why_not_ready(self._api, self._node, self._declared, self._run)

@@ -15,7 +15,7 @@ from kube_nodes.membership.approval import REQUESTS, approve, outcome
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
-from kube_nodes.membership.watching import Collection, follow
+from kube_nodes.membership.watching import Change, Collection, follow
 from kube_nodes.model.certificate_requests import USER_SIGNER, judge_user
 from kube_nodes.model.requests import SignRequest
 
@@ -35,8 +35,7 @@ def sign(request: SignRequest, progress: Progress) -> str:
     try:
         if not approve(api, manifest, f"kube-nodes: {verdict.text}"):
             raise MembershipError("the certificate request was changed by somebody else; run again")
-        progress.awaiting("kube-controller-manager to issue the certificate")
-        certificate = _await_certificate(api, manifest, request.timeout_seconds)
+        certificate = _await_certificate(api, manifest, request.timeout_seconds, progress)
     finally:
         path = f"{REQUESTS}/{manifest['metadata']['name']}"
         api.delete(path, uid=manifest["metadata"]["uid"])
@@ -60,20 +59,24 @@ def _manifest(request: SignRequest, pem: bytes) -> Object:
     }
 
 
-def _await_certificate(api: Api, manifest: Object, timeout_seconds: float) -> bytes:
+def _await_certificate(
+    api: Api, manifest: Object, timeout_seconds: float, progress: Progress
+) -> bytes:
     name, uid = manifest["metadata"]["name"], manifest["metadata"]["uid"]
     end = time.monotonic() + timeout_seconds
     state = "approved"
     with follow(api, Collection(REQUESTS, f"metadata.name={name}")) as changes:
         while state == "approved" and (left := end - time.monotonic()) > 0:
             try:
-                change = changes.get(timeout=left)
+                change = changes.get(timeout=min(left, 1.0))
             except queue.Empty:
-                break
+                progress.awaiting("kube-controller-manager to issue the certificate")
+                continue
             if isinstance(change, Exception):
                 raise change
-            if change.manifest["metadata"]["uid"] == uid:
-                state = "deleted" if change.deleted else outcome(change.manifest)
+            if not isinstance(change, Change) or change.manifest["metadata"]["uid"] != uid:
+                continue
+            state = "deleted" if change.deleted else outcome(change.manifest)
             if state == "issued":
                 return base64.b64decode(change.manifest["status"]["certificate"])
     raise MembershipError(

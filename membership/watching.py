@@ -35,10 +35,20 @@ class Change:
     deleted: bool = False
 
 
+@dataclass(frozen=True)
+class Listed:
+    """All that the collection held at first has been seen."""
+
+    collection: Collection
+
+
+Event = Change | Listed | Exception
+
+
 @contextmanager
-def follow(api: Api, *collections: Collection) -> Iterator[queue.Queue[Change | Exception]]:
+def follow(api: Api, *collections: Collection) -> Iterator[queue.Queue[Event]]:
     """Follow the collections in the block. An exception in the queue ends one of them."""
-    changes: queue.Queue[Change | Exception] = queue.Queue()
+    changes: queue.Queue[Event] = queue.Queue()
     end = threading.Event()
     for collection in collections:
         arguments = (api, collection, changes, end)
@@ -52,7 +62,7 @@ def follow(api: Api, *collections: Collection) -> Iterator[queue.Queue[Change | 
 def _feed(
     api: Api,
     collection: Collection,
-    changes: queue.Queue[Change | Exception],
+    changes: queue.Queue[Event],
     end: threading.Event,
 ) -> None:
     """List and watch, again and again; outages are waited out (the reader has the time limit)."""
@@ -75,11 +85,12 @@ def _feed(
         end.wait(_PAUSE_SECONDS)
 
 
-def _list_and_watch(api: Api, collection: Collection) -> Iterator[Change]:
+def _list_and_watch(api: Api, collection: Collection) -> Iterator[Change | Listed]:
     selector = {"fieldSelector": collection.field_selector} if collection.field_selector else {}
     listed = api.get(collection.path, **selector)
     for manifest in listed["items"]:
         yield Change(collection, manifest)
+    yield Listed(collection)
     version = listed["metadata"]["resourceVersion"]
     while True:
         for event in api.watch(collection.path, resourceVersion=version, **selector):

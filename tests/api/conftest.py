@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     flags = {
         "enable-bootstrap-token-auth": "true",
         "enable-admission-plugins": "NodeRestriction",
+        # Without the controllers of service accounts, no pod would be let in.
+        "disable-admission-plugins": "ServiceAccount",
     }
     with run_control_plane(directory, flags) as running, _controller_manager(running):
         _bind(running, "kube-nodes-bootstrap", "system:node-bootstrapper")
@@ -213,3 +216,21 @@ class _controller_manager:  # noqa: N801 (used as a `with` block, like a functio
         self._process.kill()
         self._process.wait()
         self._log.close()
+
+
+def in_background(step: Callable[[], object]) -> threading.Thread:
+    """Run a step beside the test; it ends with the test's process at the latest."""
+    thread = threading.Thread(target=step, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def member(machine: Machine, run: Callable[..., Result]) -> Machine:
+    """A node that has joined."""
+    assert run("prepare", machine.prepare()).status == 0
+    kubelet = in_background(lambda: machine.kubelet.join(machine.bearer))
+    result = run("join", machine.join())
+    kubelet.join()
+    assert result.status == 0, result.err
+    return machine

@@ -23,7 +23,6 @@ from cryptography.x509.oid import NameOID
 from tests.plugins.control_plane import Answer, ControlPlane
 
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-_PATIENCE_SECONDS = 20
 _NODE_INFO = (
     "architecture",
     "bootID",
@@ -45,6 +44,7 @@ class Kubelet:
     version: str = "v1.37.2"
     address: str = "10.0.0.11"
     machine_id: str = "0123456789abcdef0123456789abcdef"
+    patience_seconds: float = 20.0
     identity: ssl.SSLContext | None = field(default=None, repr=False)
 
     def join(self, token: str) -> None:
@@ -85,7 +85,7 @@ class Kubelet:
                 "usages": ["digital signature", f"{purpose} auth"],
             },
         }
-        end = time.monotonic() + _PATIENCE_SECONDS
+        end = time.monotonic() + self.patience_seconds
         while (answer := self.call("POST", REQUESTS, body, token)).status == 401:
             assert time.monotonic() < end, "the token is not let in"
             time.sleep(0.05)
@@ -159,7 +159,7 @@ class Kubelet:
                 return Answer(error.code, json.load(error))
 
     def _await_certificate(self, name: str, token: str) -> bytes:
-        end = time.monotonic() + _PATIENCE_SECONDS
+        end = time.monotonic() + self.patience_seconds
         while time.monotonic() < end:
             # Read as the administrator: the token may be closed before the certificate is fetched.
             status = self.plane.get(f"{REQUESTS}/{name}").get("status") or {}

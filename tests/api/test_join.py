@@ -1,21 +1,46 @@
-"""prepare and join against a real API server, with a kubelet that is played."""
+"""join against a real API server, with a kubelet that is played."""
 
 from __future__ import annotations
 
 import base64
-import threading
+import datetime
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from tests.api.conftest import Machine, Result
+import pytest
+
+from kube_nodes.membership import readiness
+from kube_nodes.model.requests import Runs
+from tests.api.conftest import Machine, Result, declare_closed, in_background
+from tests.api.kubelet import REQUESTS
 
 Run = Callable[..., Result]
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+WEB = {"key": "dedicated", "value": "web", "effect": "NoSchedule"}
 
 
-def in_background(step: Callable[[], object]) -> threading.Thread:
-    """Run a step beside the test."""
-    thread = threading.Thread(target=step, daemon=True)
-    thread.start()
-    return thread
+def taints(machine: Machine) -> list[dict[str, str]]:
+    """Return the Node's taints, without the one that admission gives a new Node."""
+    listed = machine.plane.get(machine.path)["spec"].get("taints", [])
+    return [taint for taint in listed if taint != NOT_READY]
+
+
+def labels(machine: Machine) -> dict[str, str]:
+    """Return the Node's labels."""
+    return dict(machine.plane.get(machine.path)["metadata"].get("labels") or {})
+
+
+def open_until(machine: Machine, when: datetime.datetime) -> None:
+    """Leave the token open, as a run that was killed does."""
+    fields = {
+        "token-secret": machine.token.secret,
+        "expiration": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "usage-bootstrap-authentication": "true",
+    }
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in fields.items()}
+    machine.plane.merge(machine.secret_path, {"data": data})
 
 
 def test_a_new_node_joins_and_its_token_is_closed(machine: Machine, run: Run) -> None:
@@ -23,11 +48,213 @@ def test_a_new_node_joins_and_its_token_is_closed(machine: Machine, run: Run) ->
     assert base64.b64decode(machine.data()["token-secret"]) == machine.token.secret.encode()
     kubelet = in_background(lambda: machine.kubelet.join(machine.bearer))
     result = run("join", machine.join(), labels="tier=web", taints="dedicated=web:NoSchedule")
-    assert result.status == 0, result.err
     kubelet.join()
-    assert result.out.startswith("run ")
-    node = machine.plane.get(machine.path)
-    assert node["metadata"]["labels"]["tier"] == "web"
-    assert node["spec"]["taints"] == [{"key": "dedicated", "value": "web", "effect": "NoSchedule"}]
-    assert machine.annotations()["kube-nodes/generation"] == "1"
+    assert result.status == 0, result.err
+    assert result.out.splitlines()[0].startswith("run ")
+    assert labels(machine)["tier"] == "web"
+    assert taints(machine) == [WEB]
+    annotations = machine.annotations()
+    assert annotations["kube-nodes/generation"] == "1"
+    assert "kube-nodes/joining" not in annotations
     assert set(machine.data()) == {"token-id", "usage-bootstrap-authentication"}
+    assert base64.b64decode(machine.data()["usage-bootstrap-authentication"]) == b"false"
+
+
+def test_the_token_and_its_secret_are_nowhere_in_the_output(machine: Machine, run: Run) -> None:
+    results = [run("prepare", machine.prepare())]
+    kubelet = in_background(lambda: machine.kubelet.join(machine.bearer))
+    results.append(run("join", machine.join()))
+    kubelet.join()
+    results.append(run("join", machine.join(timeout_seconds=1, node=replace(machine.node, id="x"))))
+    for result in results:
+        assert machine.token.secret not in result.out + result.err
+
+
+@pytest.mark.parametrize("loss", ["expired", "deleted", "closed"])
+def test_a_token_that_was_lost_before_the_join_is_opened_again(
+    machine: Machine, run: Run, loss: str
+) -> None:
+    run("prepare", machine.prepare())
+    if loss == "expired":
+        open_until(machine, datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1))
+    elif loss == "deleted":
+        assert machine.plane.call("DELETE", machine.secret_path).status == 200
+    else:
+        declare_closed(machine)
+    kubelet = in_background(lambda: machine.kubelet.join(machine.bearer))
+    result = run("join", machine.join())
+    kubelet.join()
+    assert result.status == 0, result.err
+    secret = machine.plane.get(machine.secret_path)
+    assert secret["metadata"]["annotations"] == {"pulumi.com/patchForce": "true"}
+    assert set(secret["data"]) == {"token-id", "usage-bootstrap-authentication"}
+
+
+def test_a_second_run_changes_nothing(member: Machine, run: Run) -> None:
+    before = member.plane.get(member.path)["metadata"]["resourceVersion"]
+    secret = member.plane.get(member.secret_path)["metadata"]["resourceVersion"]
+    result = run("join", member.join())
+    assert (result.status, result.err) == (0, "")
+    assert member.plane.get(member.path)["metadata"]["resourceVersion"] == before
+    assert member.plane.get(member.secret_path)["metadata"]["resourceVersion"] == secret
+
+
+def test_a_token_left_open_by_a_killed_run_is_closed_by_the_next(member: Machine, run: Run) -> None:
+    open_until(member, datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=9))
+    assert run("join", member.join()).status == 0
+    assert "token-secret" not in member.data()
+
+
+def test_labels_that_are_no_longer_declared_go_and_others_stay(member: Machine, run: Run) -> None:
+    run("join", member.join(), labels="tier=web\nold=1")
+    member.plane.merge(member.path, {"metadata": {"labels": {"theirs": "1", "tier": "changed"}}})
+    run("join", member.join(), labels="tier=db")
+    found = labels(member)
+    assert (found["tier"], found["theirs"]) == ("db", "1")
+    assert "old" not in found
+
+
+def test_only_our_own_taints_are_changed(member: Machine, run: Run) -> None:
+    run("join", member.join(), taints="dedicated=web:NoSchedule\nold:NoSchedule")
+    theirs = {
+        "key": "theirs",
+        "effect": "NoExecute",
+        "timeAdded": "2024-01-01T00:00:00Z",
+    }
+    member.plane.merge(member.path, {"spec": {"taints": [theirs, WEB]}})
+    run("join", member.join(), taints="dedicated=db:NoSchedule")
+    assert taints(member) == [theirs, {**WEB, "value": "db"}]
+    run("join", member.join())
+    assert taints(member) == [theirs]
+
+
+def test_our_own_cordon_is_undone_and_an_operators_is_left(member: Machine, run: Run) -> None:
+    ours = {"metadata": {"annotations": {"kube-nodes/cordoned": "true"}}}
+    member.plane.merge(member.path, {"spec": {"unschedulable": True}, **ours})
+    run("join", member.join())
+    assert "unschedulable" not in member.plane.get(member.path)["spec"]
+    assert "kube-nodes/cordoned" not in member.annotations()
+    member.plane.merge(member.path, {"spec": {"unschedulable": True}})
+    run("join", member.join())
+    assert member.plane.get(member.path)["spec"]["unschedulable"] is True
+
+
+def test_a_kubelet_of_another_version_is_waited_for(member: Machine, run: Run) -> None:
+    request = member.join(timeout_seconds=1, node=replace(member.node, version="v1.37.9"))
+    result = run("join", request)
+    assert result.status == 1
+    assert "the kubelet reports v1.37.2, declared is v1.37.9" in result.err
+    assert result.err.splitlines()[-1].startswith(f"{member.node.id}: ")
+
+
+def test_a_node_that_is_not_ready_is_waited_for(member: Machine, run: Run) -> None:
+    member.kubelet.report(ready=False)
+
+    def come_up() -> None:
+        time.sleep(1)
+        member.kubelet.report()
+
+    waiting = in_background(come_up)
+    result = run("join", member.join())
+    waiting.join()
+    assert result.status == 0
+    assert "Ready is False: KubeletNotReady CNI is not ready" in result.err
+
+
+def test_ready_from_before_the_restart_does_not_count(member: Machine, run: Run) -> None:
+    started = time.time() + 1
+    stdout = f"run 1\nchanged /var/lib/kubelet/config.yaml\nrestarted kubelet {started}\n"
+    request = member.join(timeout_seconds=1, runs=Runs(units=stdout))
+    result = run("join", request)
+    assert result.status == 1
+    assert "the kubelet has not reported since it was started" in result.err
+    time.sleep(max(0.0, started + 1 - time.time()))
+    member.kubelet.report()
+    assert run("join", request).status == 0
+
+
+def test_in_the_second_of_the_restart_the_lease_decides(member: Machine, run: Run) -> None:
+    while time.time() % 1 > 0.3:
+        time.sleep(0.05)
+    member.kubelet.renew_lease()
+    started = time.time()
+    member.kubelet.report()
+    request = member.join(timeout_seconds=1, runs=Runs(units=f"restarted kubelet {started}"))
+    assert run("join", request).status == 1
+    member.kubelet.renew_lease()
+    assert run("join", request).status == 0
+
+
+def test_ready_of_the_machine_that_was_replaced_does_not_count(member: Machine, run: Run) -> None:
+    other = Runs(units="run 1\nmachine ffffffffffffffffffffffffffffffff\n")
+    result = run("join", member.join(timeout_seconds=1, runs=other))
+    assert result.status == 1
+    assert "another machine" in result.err
+    same = Runs(units=f"run 1\nmachine {member.kubelet.machine_id}\n")
+    assert run("join", member.join(runs=same)).status == 0
+
+
+def test_a_request_for_another_nodes_name_stays_pending_and_is_reported(
+    machine: Machine, run: Run
+) -> None:
+    run("prepare", machine.prepare())
+    attempt = in_background(lambda: _try(machine, "system:node:somebody-else"))
+    result = run("join", machine.join(timeout_seconds=2))
+    attempt.join()
+    assert result.status == 1
+    assert "'somebody-else' is not a declared node" in result.err
+    assert not _approved(machine)
+
+
+def _try(machine: Machine, common_name: str) -> None:
+    machine.kubelet.patience_seconds = 2
+    with pytest.raises(AssertionError):
+        machine.kubelet.bootstrap(machine.bearer, common_name)
+
+
+def _approved(machine: Machine) -> list[dict[str, Any]]:
+    return [
+        request
+        for request in machine.plane.get(REQUESTS)["items"]
+        if request["spec"]["username"] == f"system:bootstrap:{machine.token.id}"
+        and (request.get("status") or {}).get("conditions")
+    ]
+
+
+def test_a_pending_renewal_is_approved_and_one_for_a_foreign_address_is_not(
+    member: Machine, run: Run
+) -> None:
+    hostile = member.kubelet.request_serving("10.99.99.99")
+    renewal = member.kubelet.request_serving()
+    assert run("join", member.join()).status == 0
+    assert not member.plane.get(f"{REQUESTS}/{hostile}").get("status")
+    conditions = member.plane.get(f"{REQUESTS}/{renewal}")["status"]["conditions"]
+    assert [condition["type"] for condition in conditions] == ["Approved"]
+
+
+def test_nothing_seen_of_the_kubelet_is_said_so(machine: Machine, run: Run) -> None:
+    result = run("join", machine.join(timeout_seconds=1))
+    assert result.status == 1
+    assert "waiting for the kubelet's client certificate request" in result.err
+    assert "none seen" in result.err
+
+
+def test_an_unfinished_join_is_marked_so_that_it_can_be_undone(machine: Machine, run: Run) -> None:
+    run("prepare", machine.prepare())
+
+    def kubelet() -> None:
+        machine.kubelet.bootstrap(machine.bearer)
+        machine.kubelet.register(ready=False)
+
+    thread = in_background(kubelet)
+    assert run("join", machine.join(timeout_seconds=2)).status == 1
+    thread.join()
+    assert machine.annotations()["kube-nodes/joining"] == "1"
+    assert run("forget", machine.prepare()).status == 0
+    assert not machine.plane.exists(machine.path)
+
+
+def test_the_run_of_the_host_is_read_leniently() -> None:
+    stdout = "run 1\nrestarted kube-proxy 5\nrestarted kubelet.service soon\nmachine abc\n\nx y z"
+    assert readiness.read_run(stdout) == readiness.Started(machine_id="abc")
+    assert readiness.read_run("restarted kubelet.service 7.5").kubelet_seconds == 7.5

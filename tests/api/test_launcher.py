@@ -1,0 +1,122 @@
+"""The launcher and its process: from any folder, killed at any time, nothing secret in sight."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.api.conftest import Machine, in_background
+
+RUN = Path(__file__).parents[2] / "membership" / "run"
+
+
+@contextmanager
+def started(verb: str, text: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a verb as the command plugin does."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [RUN, verb], stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder
+    )
+    with process:
+        assert process.stdin
+        process.stdin.write(text)
+        process.stdin.close()
+        process.stdin = None
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_node_joins_through_the_launcher_from_any_folder(
+    machine: Machine, tmp_path: Path
+) -> None:
+    # A module of this name in the folder would be imported, were the folder on the path.
+    (tmp_path / "kube_nodes.py").write_text("raise SystemExit(99)")
+    with started("prepare", machine.prepare().to_json(), tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "")
+        assert out.startswith("run ")
+    kubelet = in_background(lambda: machine.kubelet.join(machine.bearer))
+    with started("join", machine.join().to_json(), tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    kubelet.join()
+    assert (process.returncode, err) == (0, "")
+    assert machine.annotations()["kube-nodes/generation"] == "1"
+
+
+def test_the_secret_is_in_no_argument_or_environment(machine: Machine, tmp_path: Path) -> None:
+    request = machine.join(timeout_seconds=3)
+    with started("join", request.to_json(), tmp_path) as process:
+        time.sleep(1)
+        seen = b"".join(
+            Path(f"/proc/{process.pid}/{file}").read_bytes() for file in ("cmdline", "environ")
+        )
+        assert b"membership" in seen
+        assert machine.token.secret.encode() not in seen
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        assert children == ""
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.6, 0.7, 0.8, 1.0])
+def test_killed_at_any_moment_the_next_run_finishes(
+    machine: Machine, tmp_path: Path, seconds: float
+) -> None:
+    with started("prepare", machine.prepare().to_json(), tmp_path) as process:
+        time.sleep(seconds)
+    kubelet = in_background(lambda: machine.kubelet.join(machine.bearer))
+    with started("join", machine.join().to_json(), tmp_path) as process:
+        time.sleep(seconds)
+    with started("join", machine.join().to_json(), tmp_path) as process:
+        _, err = process.communicate(timeout=30)
+    kubelet.join()
+    assert process.returncode == 0, err
+    assert machine.annotations()["kube-nodes/generation"] == "1"
+    assert "token-secret" not in machine.data()
+
+
+def test_nothing_of_the_kubeconfig_is_left_in_a_file(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = yaml.safe_load(machine.plane.kubeconfig.read_text())
+    user = tmp_path / "config"
+    ca = Path(config["clusters"][0]["cluster"].pop("certificate-authority")).read_bytes()
+    import base64
+
+    config["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(ca).decode()
+    user.write_text(yaml.safe_dump(config))
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setenv("KUBECONFIG", str(user))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(memory))
+    monkeypatch.setenv("TMPDIR", str(memory))
+    with started("join", machine.join(timeout_seconds=9).to_json(), tmp_path) as process:
+        time.sleep(1.5)
+        assert process.poll() is None
+        assert os.listdir(memory) == []
+
+
+def test_an_api_server_that_is_down_ends_in_a_bounded_error(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = yaml.safe_load(machine.plane.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    begin = time.monotonic()
+    with started("prepare", machine.prepare().to_json(), tmp_path) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 5 < time.monotonic() - begin < 60
+    assert err.startswith(f"{machine.node.id}: the API server https://127.0.0.1:{port} gives no")
+    assert err.count("\n") == 1

@@ -1,0 +1,164 @@
+"""prepare and forget against a real API server."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from kube_nodes.membership import tokens
+from kube_nodes.model.requests import Cluster
+from tests.api.conftest import Machine, Result
+from tests.api.pods import make_pod, node_pods
+
+Run = Callable[..., Result]
+
+
+def make_node(machine: Machine, annotations: dict[str, str]) -> None:
+    """Make the Node as an administrator, as nothing of ours would."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": machine.node.name, "annotations": annotations},
+    }
+    assert machine.plane.call("POST", "/api/v1/nodes", manifest).status == 201
+
+
+def test_the_token_of_a_new_node_is_opened_for_ten_minutes(machine: Machine, run: Run) -> None:
+    result = run("prepare", machine.prepare())
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("run ")
+    data = {key: base64.b64decode(value).decode() for key, value in machine.data().items()}
+    assert data["usage-bootstrap-authentication"] == "true"
+    assert data["auth-extra-groups"] == "system:bootstrappers:kube-nodes"
+    left = datetime.datetime.fromisoformat(data["expiration"]) - datetime.datetime.now(datetime.UTC)
+    assert datetime.timedelta(minutes=9) < left <= datetime.timedelta(minutes=10)
+    assert machine.kubelet.call("GET", "/version", token=machine.bearer).status == 200
+
+
+def test_each_run_has_an_id_of_its_own(machine: Machine, run: Run) -> None:
+    first, second = run("prepare", machine.prepare()), run("prepare", machine.prepare())
+    assert first.out != second.out
+
+
+def test_a_token_whose_secret_is_missing_is_made_again(machine: Machine, run: Run) -> None:
+    machine.plane.call("DELETE", machine.secret_path)
+    assert run("prepare", machine.prepare()).status == 0
+    assert machine.plane.get(machine.secret_path)["type"] == "bootstrap.kubernetes.io/token"
+
+
+def test_a_token_that_is_not_let_in_is_said_so(
+    machine: Machine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "_TRY_SECONDS", 0.3)
+    # A closed token is refused like any token where bootstrap tokens are off.
+    monkeypatch.setattr(tokens, "open_token", lambda *_: None)
+    result = run("prepare", machine.prepare())
+    assert result.status == 1
+    assert "bootstrap token authentication is off" in result.err
+    assert machine.token.secret not in result.err
+
+
+def test_a_member_is_left_alone(member: Machine, run: Run) -> None:
+    before = member.plane.get(member.path)["metadata"]["resourceVersion"]
+    result = run("prepare", member.prepare())
+    assert (result.status, result.out.splitlines()[1]) == (0, "member")
+    assert member.plane.get(member.path)["metadata"]["resourceVersion"] == before
+    assert "token-secret" not in member.data()
+
+
+@pytest.mark.parametrize("version", ["v1.38.0", "v1.36.9"])
+def test_a_member_whose_minor_changes_is_drained_and_then_uncordoned(
+    member: Machine, run: Run, version: str
+) -> None:
+    make_pod(member, "web")
+    newer = replace(member.node, version=version)
+    assert run("prepare", member.prepare(node=newer)).status == 0
+    assert node_pods(member) == []
+    assert member.plane.get(member.path)["spec"]["unschedulable"] is True
+    # The update failed and was reverted: the next run finds the old version, and uncordons.
+    assert run("join", member.join()).status == 0
+    assert "unschedulable" not in member.plane.get(member.path)["spec"]
+
+
+def test_a_patch_version_needs_no_drain(member: Machine, run: Run) -> None:
+    make_pod(member, "stays")
+    assert run("prepare", member.prepare(node=replace(member.node, version="v1.37.9"))).status == 0
+    assert node_pods(member) == ["stays"]
+
+
+def test_a_node_of_an_earlier_generation_is_drained_and_deleted(member: Machine, run: Run) -> None:
+    make_pod(member, "web")
+    newer = replace(member.node, generation=2)
+    assert run("prepare", member.prepare(node=newer)).status == 0
+    assert not member.plane.exists(member.path)
+    assert node_pods(member) == []
+    assert "token-secret" in member.data()
+
+
+def test_a_dead_node_of_an_earlier_generation_is_deleted_without_waiting_for_its_pods(
+    member: Machine, run: Run
+) -> None:
+    make_pod(member, "stuck", grace_seconds=600)
+    member.kubelet.report(ready=False)
+    newer = replace(member.node, generation=2)
+    assert run("prepare", member.prepare(node=newer)).status == 0
+    assert not member.plane.exists(member.path)
+
+
+def test_a_node_that_came_in_by_other_means_is_refused(machine: Machine, run: Run) -> None:
+    make_node(machine, {})
+    result = run("prepare", machine.prepare())
+    assert result.status == 1
+    assert f"kubectl delete node {machine.node.name}" in result.err
+    assert machine.plane.exists(machine.path)
+    assert "token-secret" not in machine.data()
+
+
+def test_forget_deletes_the_node_and_is_done_when_there_is_none(member: Machine, run: Run) -> None:
+    assert run("forget", member.prepare()).status == 0
+    assert not member.plane.exists(member.path)
+    assert run("forget", member.prepare()).status == 0
+
+
+@pytest.mark.parametrize("annotations", [{}, {"kube-nodes/generation": "7"}])
+def test_forget_leaves_a_node_that_is_not_of_its_generation(
+    machine: Machine, run: Run, annotations: dict[str, str]
+) -> None:
+    make_node(machine, annotations)
+    result = run("forget", machine.prepare())
+    assert result.status == 0
+    assert "left alone" in result.err
+    assert machine.plane.exists(machine.path)
+
+
+@pytest.mark.parametrize("verb", ["prepare", "forget", "join", "leave"])
+def test_another_cluster_is_refused_before_any_write(member: Machine, run: Run, verb: str) -> None:
+    before = member.plane.get(member.path)["metadata"]["resourceVersion"]
+    make = member.prepare if verb in ("prepare", "forget") else member.join
+    request = replace(make(), cluster=Cluster(uid="of-another-cluster", context="test"))
+    result = run(verb, request)
+    assert result.status == 1
+    assert result.err.startswith(f"{member.node.id}: the kubeconfig reaches another cluster")
+    assert member.plane.get(member.path)["metadata"]["resourceVersion"] == before
+    assert "token-secret" not in member.data()
+
+
+def test_a_context_that_is_not_there_is_said_so(machine: Machine, run: Run) -> None:
+    request = replace(machine.prepare(), cluster=Cluster(uid="any", context="not-there"))
+    result = run("prepare", request)
+    assert result.status == 1
+    assert "not-there" in result.err
+
+
+def test_an_api_server_before_1_19_is_refused(
+    machine: Machine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_nodes.membership.cluster.server_minor", lambda _: 18)
+    result = run("prepare", machine.prepare())
+    assert result.status == 1
+    assert "the API server is 1.18" in result.err
+    assert "token-secret" not in machine.data()
