@@ -38,7 +38,7 @@ def pulumi_directory() -> Path:
     for folder in [cached, *([Path(on_path).parent] if on_path else [])]:
         if (folder / "pulumi").exists() and (folder / "pulumi-language-python").exists():
             return folder
-    pytest.skip("The Pulumi CLI is not built yet; run `python -m lab tools --only pulumi`.")
+    pytest.skip("The Pulumi CLI is not built yet; run `python -m lab.tools --only pulumi`.")
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def test_what_a_killed_download_left_does_not_hide_a_stand_in(home: Path, tmp_pa
 def test_a_site_that_never_answers_is_given_up_soon(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "FIRST_BYTE_SECONDS", 0.3)
+    monkeypatch.setattr(download, "FIRST_BYTE_SECONDS", 1.0)
     started = time.monotonic()
 
     done = install(
@@ -166,9 +166,9 @@ def test_a_site_that_never_answers_is_given_up_soon(
 def test_a_slow_download_is_waited_for_while_bytes_arrive(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "FIRST_BYTE_SECONDS", 0.5)
-    monkeypatch.setattr(download, "STALLED_SECONDS", 0.8)
-    script = f'for n in 1 2 3 4; do sleep 0.3; echo more >>"$TMPDIR/tar"; done\n{INSTALLS}'
+    monkeypatch.setattr(download, "FIRST_BYTE_SECONDS", 1.5)
+    monkeypatch.setattr(download, "STALLED_SECONDS", 1.5)
+    script = f'for n in 1 2 3 4 5 6; do sleep 0.3; echo more >>"$TMPDIR/tar"; done\n{INSTALLS}'
 
     done = install(home, CHECKOUT, pulumi=make_cli(tmp_path, script))
 
