@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -20,11 +20,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab import stack_config
 from lab import spec as lab_spec
+from lab import stack_config
 from lab.env import UNSET, lab_variables
 from lab.errors import LabError
-from lab.files import write_atomically
 from lab.plugins.install import install
 from lab.tools import ensure
 
@@ -53,22 +52,23 @@ class Stack:
 
     def pulumi(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run the Pulumi CLI in the project; its own output is what the user sees."""
-        return subprocess.run(
-            ["pulumi", *arguments, "--stack", self.name],
-            cwd=self.project,
-            env=self.environment(),
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if capture else None,
-            check=False,
-        )
+        # Ctrl-C reaches the CLI itself, which then ends in order; it must not be killed from here.
+        previous = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            return subprocess.run(
+                ["pulumi", *arguments, "--stack", self.name],
+                cwd=self.project,
+                env=self.environment(),
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if capture else None,
+                check=False,
+            )
+        finally:
+            signal.signal(signal.SIGINT, previous)
 
     def select(self) -> None:
         """Make the stack where there is none, and take away the lock of a run that was killed."""
-        (self.lab.directory / "backend").mkdir(exist_ok=True)
-        passphrase = self.lab.directory / "passphrase"
-        if not passphrase.exists():
-            write_atomically(passphrase, secrets.token_urlsafe(24) + "\n", mode=0o600)
         selected = self.pulumi("stack", "select", "--create", capture=True)
         if selected.returncode:
             raise LabError(f"pulumi stack select {self.name}: failed; see its message above.")
@@ -93,24 +93,24 @@ def _is_dead(lock: Mapping[str, object]) -> bool:
 
 def up(stack: Stack) -> int:
     """Run `pulumi up`, and show the nodes."""
-    _prepare(stack)
+    prepare(stack)
     status = stack.pulumi("up", "--yes", "--skip-preview").returncode
     return status or table(stack)
 
 
 def preview(stack: Stack) -> int:
     """Run `pulumi preview --diff`."""
-    _prepare(stack)
+    prepare(stack)
     return stack.pulumi("preview", "--diff").returncode
 
 
 def destroy(stack: Stack) -> int:
     """Run `pulumi destroy`: the nodes leave the cluster, the hosts are clean again."""
-    _prepare(stack)
+    prepare(stack)
     return stack.pulumi("destroy", "--yes", "--skip-preview").returncode
 
 
-def _prepare(stack: Stack) -> None:
+def prepare(stack: Stack) -> None:
     install(stack.lab.directory / "pulumi-home", CHECKOUT)
     stack.select()
     stack_config.configure(
