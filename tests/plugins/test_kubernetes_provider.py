@@ -108,6 +108,21 @@ def test_the_same_cluster_in_another_file_replaces_nothing(
     assert list(answer.replaces) == []
 
 
+def test_a_recorded_kubeconfig_path_that_is_gone_fails_the_next_change_of_the_provider(
+    kube: Driver, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """provider/util.go (parseKubeconfigString): a path without a file is taken for the content.
+
+    The SDK fills `kubeconfig` from $KUBECONFIG, so an operator's path would get into the state;
+    an empty string keeps it out and still means the ambient kubeconfig.
+    """
+    gone = {"kubeconfig": str(tmp_path / "gone")}
+    here = {"kubeconfig": str(control_plane.kubeconfig)}
+    with pytest.raises(grpc.RpcError, match="neither an existing file nor the text"):
+        kube.diff_config(gone, here)
+    assert list(kube.diff_config(here, {"kubeconfig": ""}).replaces) == []
+
+
 @pytest.fixture(params=["refused", "silent", "no kubeconfig", "not our CA"])
 def unreachable(
     request: pytest.FixtureRequest, control_plane: ControlPlane, tmp_path: Path
