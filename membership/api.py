@@ -26,21 +26,20 @@ from kube_nodes.membership.connection import (
 FIELD_MANAGER = "kube-nodes"
 Object = dict[str, Any]
 
-# A refused connection: 0.2 s, 0.4 s, … 4 s: about 30 s. Unanswered ones: 5 times 5 s, and waits.
+# Pauses of 0.2 s, 0.4 s, … 5 s: 26 s of patience with a server that restarts, and less than a
+# minute with one that does not even refuse.
 _RETRY = urllib3.Retry(
-    total=10,
-    connect=10,
+    total=9,
+    connect=9,
     read=2,
     other=0,
     redirect=0,
     backoff_factor=0.2,
-    backoff_max=4,
+    backoff_max=5,
     status_forcelist=(429, 500, 502, 503, 504),
     allowed_methods=None,
     raise_on_status=False,
 )
-# An eviction answers 429 while a disruption budget forbids it: its caller waits in its own way.
-_RETRY_EVICTION = _RETRY.new(status_forcelist=(502, 503, 504))
 _WATCH_SECONDS = 30
 
 
@@ -92,8 +91,11 @@ class Api:
         return self._call("POST", path, body, query=query, private=private)
 
     def evict(self, path: str, body: Object) -> None:
-        """Ask for the eviction of a pod: ApiError 429 while a disruption budget forbids it."""
-        self._call("POST", path, body, retries=_RETRY_EVICTION)
+        """Ask for the eviction of a pod: ApiError 429 while a disruption budget forbids it.
+
+        That answer is for the caller to wait with, not for a retry here.
+        """
+        self._call("POST", path, body, retries=_RETRY.new(status_forcelist=(502, 503, 504)))
 
     def merge(self, path: str, body: Object, *, private: bool = False) -> Object:
         """Change the fields in body; None removes one (JSON merge patch)."""
@@ -157,7 +159,7 @@ class Api:
         query: Mapping[str, str] | None = None,
         kind: str = "application/json",
         private: bool = False,
-        retries: urllib3.Retry = _RETRY,
+        retries: urllib3.Retry | None = None,
     ) -> Object:
         response = self._send(method, path, query, body, kind=kind, retries=retries)
         if response.status >= http.HTTPStatus.BAD_REQUEST:
@@ -173,7 +175,7 @@ class Api:
         body: Object | None = None,
         *,
         kind: str = "application/json",
-        retries: urllib3.Retry = _RETRY,
+        retries: urllib3.Retry | None = None,
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         headers = {"accept": "application/json", **self._connection.headers()}
@@ -187,7 +189,7 @@ class Api:
             f"{self._connection.url}{path}" + (f"?{urlencode(query)}" if query else ""),
             headers=headers,
             body=None if body is None else json.dumps(body).encode(),
-            retries=retries,
+            retries=retries or _RETRY,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=read_seconds),
             preload_content=not stream,
         )

@@ -13,7 +13,7 @@ from kube_nodes.membership.approval import REQUESTS, approve, judge_manifest, ou
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
-from kube_nodes.membership.readiness import read_run, why_not_ready
+from kube_nodes.membership.readiness import read_runs, why_not_ready
 from kube_nodes.membership.watching import Change, Collection, Event, Listed, follow
 from kube_nodes.model.certificate_requests import CLIENT_SIGNER, SERVING_SIGNER, index_by_name
 from kube_nodes.model.labels import Taint
@@ -56,7 +56,7 @@ class _Arrival:
         self._declared = request.node
         self._inventory = index_by_name([request.node])
         self._progress = progress
-        self._run = read_run(request.runs.units)
+        self._run = read_runs(request.runs.credentials, request.runs.units)
         self._node = api.find(nodes.node_path(self._declared.name))
         self._is_new = not nodes.is_member(self._node, self._declared)
         self._reopen_at = 0.0
@@ -105,12 +105,7 @@ class _Arrival:
             elif change.collection.path == REQUESTS:
                 self._take_request(change)
             else:
-                self._take_node(change)
-
-    def _take_node(self, change: Change) -> None:
-        self._node = None if change.deleted else change.manifest
-        if self._node is not None and not nodes.is_ours(self._node):
-            nodes.mark_joining(self._api, self._declared)
+                self._node = None if change.deleted else change.manifest
 
     def _take_request(self, change: Change) -> None:
         """Approve a request of this node, and remember where each of them stands."""
@@ -157,8 +152,15 @@ class _Arrival:
         return "the kubelet's client certificate request"
 
     def _missing_serving(self, node: Object) -> str:
-        """A new node is not left without its serving certificate: no logs, no exec."""
+        """A new node is not left without its serving certificate: no logs, no exec.
+
+        One that got no client certificate in this join has its identity from before.
+        """
         if not (self._is_new and self._request.serving_certificate):
+            return ""
+        if not {(CLIENT_SIGNER, "approved"), (CLIENT_SIGNER, "issued")} & set(
+            self._states.values()
+        ):
             return ""
         if self._served_at >= node["metadata"]["creationTimestamp"]:
             return ""

@@ -16,8 +16,6 @@ from kube_nodes.model.requests import DeclaredNode
 
 GENERATION = "kube-nodes/generation"
 """Annotation of a member: the declared generation that joined."""
-JOINING = "kube-nodes/joining"
-"""Annotation of a Node that we let in and that is no member yet: the generation that joins."""
 TAINTS = "kube-nodes/taints"
 """Annotation: keys and effects of the taints that are ours, comma-separated."""
 CORDONED = "kube-nodes/cordoned"
@@ -42,9 +40,15 @@ def is_member(node: Object | None, declared: DeclaredNode) -> bool:
     return node is not None and annotation(node, GENERATION) == str(declared.generation)
 
 
+def is_joining(node: Object) -> bool:
+    """Tell whether the Node registered with our configuration, and was never made a member."""
+    taints = {(taint["key"], taint["effect"]) for taint in node["spec"].get("taints") or []}
+    return annotation(node, GENERATION) is None and JOINING_TAINT in taints
+
+
 def is_ours(node: Object) -> bool:
     """Tell whether the Node joined, or began to join, through us."""
-    return annotation(node, GENERATION) is not None or annotation(node, JOINING) is not None
+    return annotation(node, GENERATION) is not None or is_joining(node)
 
 
 def kubelet_version(node: Object) -> str:
@@ -109,17 +113,6 @@ def cordon(api: Api, name: str) -> None:
     update(api, name, change)
 
 
-def mark_joining(api: Api, declared: DeclaredNode) -> None:
-    """Note on a new Node that it came in through us, so that an unfinished join can be undone."""
-
-    def change(node: Object) -> Object | None:
-        if is_ours(node):
-            return None
-        return {"metadata": {"annotations": {JOINING: str(declared.generation)}}}
-
-    update(api, declared.name, change)
-
-
 def apply_labels(api: Api, node: Object, labels: Mapping[str, str]) -> None:
     """Set the declared labels, and remove those that were declared before.
 
@@ -143,7 +136,6 @@ def make_member(api: Api, declared: DeclaredNode, uid: str, taints: Iterable[Tai
             return None
         annotations: dict[str, str | None] = {
             GENERATION: str(declared.generation),
-            JOINING: None,
             TAINTS: ",".join(f"{t.key}:{t.effect}" for t in wanted) or None,
             CORDONED: None,
         }

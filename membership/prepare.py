@@ -46,8 +46,7 @@ def forget(request: PrepareRequest, progress: Progress) -> str:
     generation = str(request.node.generation)
     if node is None:
         return f"Node {name} has gone"
-    ours = {nodes.annotation(node, key) for key in (nodes.GENERATION, nodes.JOINING)}
-    if generation not in ours:
+    if nodes.annotation(node, nodes.GENERATION) != generation and not nodes.is_joining(node):
         progress.say(f"the Node {name} is not of generation {generation}; it is left alone")
         return f"Node {name} is not ours"
     api.delete(nodes.node_path(name), uid=node["metadata"]["uid"])

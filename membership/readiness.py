@@ -7,6 +7,7 @@ the kubelet reports with; no clock of two machines is compared.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from kube_nodes.model.requests import DeclaredNode
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """What the host's run of the units script says; None where it does not."""
+    """What the host's scripts say; None where it does not."""
 
     machine_id: str | None = None
     """/etc/machine-id of the host."""
@@ -25,21 +26,19 @@ class Started:
     """Seconds of the host's clock just before it started the kubelet."""
 
 
-def read_run(stdout: str) -> Started:
-    """Read `machine ID` and `restarted kubelet SECONDS` from a run of the units script."""
-    machine, seconds = None, None
-    for line in stdout.splitlines():
+def read_runs(*stdouts: str) -> Started:
+    """Read `machine ID` and the last `restarted kubelet SECONDS` that the host's scripts print."""
+    machine, times = None, []
+    for line in "\n".join(stdouts).splitlines():
         match line.split():
             case ["machine", value]:
                 machine = value
             case ["restarted", "kubelet" | "kubelet.service", value]:
-                try:
-                    seconds = float(value)
-                except ValueError:
-                    continue
+                with contextlib.suppress(ValueError):
+                    times.append(float(value))
             case _:
                 continue
-    return Started(machine_id=machine, kubelet_seconds=seconds)
+    return Started(machine_id=machine, kubelet_seconds=max(times, default=None))
 
 
 def why_not_ready(api: Api, node: Object | None, declared: DeclaredNode, run: Started) -> str:

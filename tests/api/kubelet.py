@@ -94,7 +94,12 @@ class Kubelet:
 
     def register(self, ready: bool = True) -> None:
         """Make the Node, unless it is there, and report its status."""
-        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name}}
+        node = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": self.name},
+            "spec": {"taints": [{"key": "kube-nodes/joining", "effect": "NoSchedule"}]},
+        }
         answer = self.call("POST", "/api/v1/nodes", node)
         assert answer.status in (201, 409), answer.body
         self.report(ready)

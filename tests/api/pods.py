@@ -39,7 +39,8 @@ def make_pod(
     }
     answer = machine.plane.call("POST", PODS, pod)
     assert answer.status == 201, answer.body
-    running = {"status": {"phase": "Running"}}
+    # A budget holds healthy pods only.
+    running = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
     machine.plane.merge(f"{PODS}/{metadata['name']}/status", running)
 
 
@@ -78,7 +79,5 @@ def end_pod(machine: Machine, name: str) -> None:
 def node_pods(machine: Machine) -> list[str]:
     """Names of the pods that are on the node, without its own name."""
     path = f"{PODS}?fieldSelector=spec.nodeName%3D{machine.node.name}"
-    suffix = f"-{machine.node.name}"
-    return [
-        pod["metadata"]["name"].removesuffix(suffix) for pod in machine.plane.get(path)["items"]
-    ]
+    names = [pod["metadata"]["name"] for pod in machine.plane.get(path)["items"]]
+    return [name.removesuffix(f"-{machine.node.name}") for name in names]

@@ -55,7 +55,6 @@ def test_a_new_node_joins_and_its_token_is_closed(machine: Machine, run: Run) ->
     assert taints(machine) == [WEB]
     annotations = machine.annotations()
     assert annotations["kube-nodes/generation"] == "1"
-    assert "kube-nodes/joining" not in annotations
     assert set(machine.data()) == {"token-id", "usage-bootstrap-authentication"}
     assert base64.b64decode(machine.data()["usage-bootstrap-authentication"]) == b"false"
 
@@ -221,7 +220,7 @@ def _approved(machine: Machine) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_pending_renewal_is_approved_and_one_for_a_foreign_address_is_not(
+def test_a_renewal_is_approved_and_one_for_a_foreign_address_is_not(
     member: Machine, run: Run
 ) -> None:
     hostile = member.kubelet.request_serving("10.99.99.99")
@@ -239,7 +238,7 @@ def test_nothing_seen_of_the_kubelet_is_said_so(machine: Machine, run: Run) -> N
     assert "none seen" in result.err
 
 
-def test_an_unfinished_join_is_marked_so_that_it_can_be_undone(machine: Machine, run: Run) -> None:
+def test_an_unfinished_join_can_be_undone_and_taken_up_anew(machine: Machine, run: Run) -> None:
     run("prepare", machine.prepare())
 
     def kubelet() -> None:
@@ -249,12 +248,27 @@ def test_an_unfinished_join_is_marked_so_that_it_can_be_undone(machine: Machine,
     thread = in_background(kubelet)
     assert run("join", machine.join(timeout_seconds=2)).status == 1
     thread.join()
-    assert machine.annotations()["kube-nodes/joining"] == "1"
+    assert run("prepare", machine.prepare()).status == 0
+    assert not machine.plane.exists(machine.path)
+    machine.kubelet.register(ready=False)
     assert run("forget", machine.prepare()).status == 0
     assert not machine.plane.exists(machine.path)
 
 
+def test_a_node_object_that_was_deleted_by_mistake_is_made_a_member_again(
+    member: Machine, run: Run
+) -> None:
+    for name in [r["metadata"]["name"] for r in member.plane.get(REQUESTS)["items"]]:
+        member.plane.call("DELETE", f"{REQUESTS}/{name}")
+    member.plane.call("DELETE", member.path)
+    member.kubelet.register()
+    result = run("join", member.join(timeout_seconds=5))
+    assert (result.status, result.err) == (0, "")
+    assert member.annotations()["kube-nodes/generation"] == "1"
+
+
 def test_the_run_of_the_host_is_read_leniently() -> None:
     stdout = "run 1\nrestarted kube-proxy 5\nrestarted kubelet.service soon\nmachine abc\n\nx y z"
-    assert readiness.read_run(stdout) == readiness.Started(machine_id="abc")
-    assert readiness.read_run("restarted kubelet.service 7.5").kubelet_seconds == 7.5
+    assert readiness.read_runs(stdout) == readiness.Started(machine_id="abc")
+    units = "restarted kubelet.service 7.5"
+    assert readiness.read_runs("restarted kubelet 8", units).kubelet_seconds == 8
