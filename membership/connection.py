@@ -62,7 +62,7 @@ def connect(context: str | None) -> Connection:
     memory = next(filter(_usable, folders), None)
     try:
         with tempfile.TemporaryDirectory(prefix="kube-nodes-", dir=memory) as folder:
-            load_kube_config(context=context, client_configuration=config, temp_file_path=folder)  # type: ignore[no-untyped-call]
+            load_kube_config(context=context, client_configuration=config, temp_file_path=folder)
             with_identity = _tls(config, client_certificate=True)
             without = _tls(config, client_certificate=False)
     except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
