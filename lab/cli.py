@@ -36,8 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("lab: interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
+        print("lab: interrupted; run the same command again to go on", file=sys.stderr, flush=True)
+        # At once: what still runs in threads may be cut off anywhere, as by a kill.
+        os._exit(130)
 
 
 def parser() -> argparse.ArgumentParser:

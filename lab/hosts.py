@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import mounts, network, processes, ssh
-from lab.commands import run
 from lab.errors import LabError
 from lab.files import write_atomically
 from lab.host_files import ENABLED_UNITS, IMAGES_PATH, File, host_files
@@ -43,9 +42,11 @@ def ensure_root(spec: LabSpec, host: Host, base: Path) -> Host:
     key_path = target / "etc/ssh/ssh_host_ed25519_key"
     if not target.is_dir():
         partial = target.with_name(f".{host.name}.partial")
+        processes.kill(spec, f"copy-{host.name}")
         remove_tree(partial)
         partial.parent.mkdir(parents=True, exist_ok=True)
-        run(["cp", "-a", "--reflink=auto", str(base), str(partial)], timeout_seconds=300)
+        copy = ["cp", "-a", "--reflink=auto", str(base), str(partial)]
+        processes.run(spec, f"copy-{host.name}", copy)
         images = archive((partial / _BUSYBOX).read_bytes())
         write_atomically(partial / IMAGES_PATH, images, mode=0o644)
         pair = ssh.new_key_pair()

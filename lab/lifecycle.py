@@ -134,7 +134,10 @@ def down(directory: Path, report: Report) -> list[str]:
         problems += cgroups.remove(spec.identity)
         if problems:
             return problems  # the records stay, so that it can be tried again
-        hosts.remove_tree(directory)
+        # lab.json goes last: until then `down` can be run again.
+        for entry in sorted(directory.iterdir(), key=lambda path: path.name == "lab.json"):
+            _remove(entry)
+        directory.rmdir()
     report(f"{directory}: removed")
     return []
 
@@ -184,7 +187,8 @@ def _start(spec: LabSpec, programs: Mapping[str, Path], base: Path, report: Repo
     artifacts.link_cached(spec, Cache(default_cache_root()))
     artifacts.link(spec, spec.kubernetes, programs)
     artifacts.serve(spec)
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    pool = ThreadPoolExecutor(max_workers=8)
+    try:
         control = pool.submit(_start_control_plane, spec, programs, report)
         copies = pool.map(lambda host: hosts.ensure_root(spec, host, base), spec.hosts)
         spec = replace(spec, hosts=tuple(copies))
@@ -194,6 +198,11 @@ def _start(spec: LabSpec, programs: Mapping[str, Path], base: Path, report: Repo
         # Each is asked for its result, so that the first error of any is not lost.
         for part in (control, *booted):
             part.result()
+    except BaseException as error:
+        # An error lets the other parts come to their end; an interrupt does not wait for them.
+        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        raise
+    pool.shutdown()
     return spec
 
 
@@ -228,8 +237,15 @@ def _stop_everything(spec: LabSpec) -> list[str]:
 
 
 def _remove_folder(directory: Path) -> None:
-    known = {"lock"}
-    extra = {path.name for path in directory.iterdir()} - known
-    if extra:
+    """Remove a lab's folder before anything else was made in it."""
+    if any(path.name != "lock" for path in directory.iterdir()):
         raise LabError(f"{directory}: not a lab (no lab.json), and not empty; nothing was removed.")
-    hosts.remove_tree(directory)
+    _remove(directory / "lock")
+    directory.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        hosts.remove_tree(path)
+    else:
+        path.unlink()

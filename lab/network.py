@@ -97,6 +97,8 @@ def rules(spec: LabSpec) -> list[list[str]]:
         ["FORWARD", "-i", spec.bridge, "-o", spec.bridge, *mark, "-j", "ACCEPT"],
         ["FORWARD", "-i", spec.bridge, "!", "-o", spec.bridge, *mark, "-j", "DROP"],
         ["FORWARD", "!", "-i", spec.bridge, "-o", spec.bridge, *mark, "-j", "DROP"],
+        # This machine has other addresses, those of other labs among them.
+        ["INPUT", "-i", spec.bridge, "!", "-d", spec.gateway, *mark, "-j", "DROP"],
     ]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import cgroups
+from lab import cgroups, commands
 from lab.errors import LabError
 from lab.files import write_atomically
 from lab.spec import LabSpec
@@ -103,6 +103,18 @@ def ensure(
     data = {"pid": pid, "start": start, "boot": boot_id(), "argv": list(argv)}
     write_atomically(spec.path("pids", f"{name}.json"), json.dumps(data) + "\n")
     return True
+
+
+def run(spec: LabSpec, name: str, argv: Sequence[str]) -> None:
+    """Run a command to its end in a cgroup of its own.
+
+    When `lab up` is killed meanwhile, the next command that uses the name ends it first, and
+    `lab down` finds it.
+    """
+    kill(spec, name)
+    folders = [str(folder) for folder in cgroups.create(group(spec, name))]
+    commands.run(["sh", "-c", _ENTER, "lab", *folders, "--", *argv], timeout_seconds=600)
+    kill(spec, name)
 
 
 def stop(spec: LabSpec, name: str, timeout_seconds: float = 5) -> None:
