@@ -23,10 +23,13 @@ def declare_stack(settings: Settings) -> None:
     cluster = settings.cluster
     provider = kubernetes.Provider(
         "cluster",
-        # The operator's own kubeconfig: no admin credential is in the state. The identifier keeps
-        # a changed server address from replacing every object.
+        # The operator's own kubeconfig: no admin credential is in the state, and with "" not even
+        # its path. The identifier keeps a changed server address from replacing every object.
+        kubeconfig="",
         cluster_identifier=cluster.uid,
         context=cluster.context,
+        # A token's Secret that was left open is closed, not deleted and made again.
+        enable_secret_mutable=True,
     )
     in_cluster = pulumi.ResourceOptions(providers=[provider])
     rbac = ClusterRbac("rbac", in_cluster)

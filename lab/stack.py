@@ -111,7 +111,8 @@ def destroy(stack: Stack) -> int:
 
 
 def prepare(stack: Stack) -> None:
-    install(stack.lab.directory / "pulumi-home", CHECKOUT)
+    installed = install(stack.lab.directory / "pulumi-home", CHECKOUT)
+    print(f"lab: {installed.sentence}", file=sys.stderr)
     stack.select()
     stack_config.configure(
         stack.lab,

@@ -22,7 +22,7 @@ from lab import ssh as lab_ssh
 from lab.spec import LabSpec
 from lab.stack import CHECKOUT, Stack, prepare
 
-_CHANGE = re.compile(r"^ *(?:\+|-|~|\+-|\+\+|--) +([\w:./]+) ([\w-]+) (?:\w+|\*\*)", re.M)
+_CHANGE = re.compile(r"^ *(?:\+|-|~|\+-|\+\+|--) +[\w-]+:[\w:./]+ ([\w-]+) (?:\w+|\*\*)", re.M)
 _DIFF_URN = re.compile(r"\[urn=urn:pulumi:\S+::([\w-]+)\]")
 
 
@@ -119,7 +119,7 @@ class NodesStack:
 
     def changed_resources(self, printed: str) -> set[str]:
         """Name the resources that an update or a preview with --diff changed."""
-        names = {name for _, name in _CHANGE.findall(printed)}
+        names = set(_CHANGE.findall(printed))
         names |= set(_DIFF_URN.findall(printed))
         return {name for name in names if not name.startswith("kube-nodes-")}
 

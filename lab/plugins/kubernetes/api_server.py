@@ -208,19 +208,19 @@ def _connect(settings: Settings) -> Any:
     configuration.retries = False
     configuration.connection_pool_maxsize = POOL_SIZE
     try:
-        loader = kube_config.KubeConfigLoader(  # type: ignore[no-untyped-call]
+        loader = kube_config.KubeConfigLoader(
             content,
             active_context=None if cluster else settings.overrides.get("context"),
             config_base_path=settings.kubeconfig.folder,
         )
-        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+        loader.load_and_set(configuration)
         client = ApiClient(configuration)
         _take_certificates(client, configuration)
     except (ConfigException, OSError, ValueError) as error:
         raise KubeconfigError(f"kubeconfig: {error}") from None
     finally:
         # Inline keys were written to files for urllib3; none must stay when we are killed.
-        kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
+        kube_config._cleanup_temp_files()
     return client
 
 
