@@ -133,22 +133,31 @@ async def _dial_once(
 
 
 def _word(failed: Exception, endpoint: Mapping[str, Any], credentials: Credentials) -> str:
-    address = f"{endpoint['host']}:{int(endpoint['port'])}"
-    if isinstance(failed, asyncssh.HostKeyNotVerifiable):
-        return "ssh: handshake failed: ssh: host key mismatch"
-    if isinstance(failed, asyncssh.PermissionDenied):
-        methods = " ".join(["none", *credentials.methods])
-        return (
-            "ssh: handshake failed: ssh: unable to authenticate, attempted methods "
-            f"[{methods}], no supported methods remain"
-        )
     if isinstance(failed, asyncssh.Error):
-        return f"ssh: handshake failed: {failed.reason}"
+        return f"ssh: {_word_ssh(failed, credentials)}"
+    host = endpoint["host"]
     if isinstance(failed, socket.gaierror):
-        return f"dial tcp: lookup {endpoint['host']}: no such host"
+        return f"dial tcp: lookup {host}: no such host"
+    address = f"{f'[{host}]' if ':' in host else host}:{int(endpoint['port'])}"
     if isinstance(failed, TimeoutError):
         return f"dial tcp {address}: i/o timeout"
     # asyncio's own text names the address again.
     number = getattr(failed, "errno", None)
     said = os.strerror(number).lower() if number else type(failed).__name__
     return f"dial tcp {address}: connect: {said}"
+
+
+def _word_ssh(failed: asyncssh.Error, credentials: Credentials) -> str:
+    if isinstance(failed, asyncssh.ChannelOpenError):
+        return f"rejected: connect failed ({failed.reason})"
+    if isinstance(failed, asyncssh.HostKeyNotVerifiable):
+        return "handshake failed: ssh: host key mismatch"
+    if isinstance(failed, asyncssh.PermissionDenied):
+        methods = " ".join(["none", *credentials.methods])
+        return (
+            f"handshake failed: ssh: unable to authenticate, attempted methods [{methods}], "
+            "no supported methods remain"
+        )
+    # Connections are lost where sshd turns them away: more than MaxStartups are logging in.
+    lost = isinstance(failed, asyncssh.ConnectionLost)
+    return f"handshake failed: {'EOF' if lost else failed.reason}"

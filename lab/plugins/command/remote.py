@@ -24,7 +24,9 @@ async def run_remote(
 ) -> str | None:
     """Run a command to its end, over a connection of its own; return why it failed, or None.
 
-    Cancelling ends the attempts to connect; a command that runs is waited for.
+    Cancelling ends the attempts to connect; a command that runs is waited for. What was
+    printed before is not in its environment: sshd refuses such variables unless AcceptEnv
+    names them, and the official plugin only warns then.
 
     Raises:
         PluginError: when there is no connection to run the command over.
