@@ -8,8 +8,10 @@ server's own message and never a request's body or headers: those can hold a tok
 from __future__ import annotations
 
 import contextlib
+import functools
 import http
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -71,6 +73,11 @@ class Api:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @functools.cached_property
+    def minor(self) -> int:
+        """Minor version of the API server; some report it as `27+`."""
+        return int(re.sub(r"\D.*", "", self.get("/version")["minor"]) or 0)
 
     def get(self, path: str, **query: str) -> Object:
         """Read an object or a list. Raises ApiError, UnreachableError."""

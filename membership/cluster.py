@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from kube_nodes.membership.api import Api
 from kube_nodes.membership.connection import connect
 from kube_nodes.membership.errors import MembershipError
@@ -28,15 +26,9 @@ def reach(cluster: Cluster) -> Api:
             f" UID {uid}, the stack is for {cluster.uid}; choose the right KUBECONFIG or context."
             " Nothing was changed"
         )
-    minor = server_minor(api)
-    if minor < MINIMUM_MINOR:
+    if api.minor < MINIMUM_MINOR:
         raise MembershipError(
-            f"the API server is 1.{minor}; joining nodes needs 1.{MINIMUM_MINOR} or later"
+            f"the API server is 1.{api.minor}; joining nodes needs 1.{MINIMUM_MINOR} or later"
             " (certificates.k8s.io/v1). Nothing was changed"
         )
     return api
-
-
-def server_minor(api: Api) -> int:
-    """Return the minor version of the API server; some report it as `27+`."""
-    return int(re.sub(r"\D.*", "", api.get("/version")["minor"]) or 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 
 from kube_nodes.membership.api import Api, ApiError, Object
-from kube_nodes.membership.cluster import server_minor
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.nodes import annotation, cordon
 from kube_nodes.membership.progress import Progress
@@ -31,7 +30,7 @@ def drain(api: Api, name: str, how: Drain, progress: Progress) -> None:
     """
     cordon(api, name)
     _refuse_bare_pods(_pods(api, name), how)
-    version = "v1" if server_minor(api) >= 22 else "v1beta1"
+    version = "v1" if api.minor >= 22 else "v1beta1"
     end = time.monotonic() + how.timeout_seconds
     asked: dict[str, float] = {}
     blocked: dict[str, str] = {}

@@ -11,6 +11,7 @@ from kube_nodes.membership.drain import drain
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
 from kube_nodes.model.requests import PrepareRequest
+from kube_nodes.model.version_skew import check_skew
 
 _DELETE_SECONDS = 30.0
 
@@ -24,6 +25,10 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
     """
     api = reach(request.cluster)
     declared = request.node
+    try:
+        check_skew(declared.version, api.minor)
+    except ValueError as error:
+        raise MembershipError(f"{error}. Nothing was changed") from None
     node = api.find(nodes.node_path(declared.name))
     if node is not None and nodes.is_member(node, declared):
         if nodes.minor(nodes.kubelet_version(node)) == nodes.minor(declared.version):

@@ -14,8 +14,7 @@ import time
 
 from kube_nodes.membership.api import Api, ApiError, Object
 from kube_nodes.membership.errors import MembershipError
-from kube_nodes.model.certificate_requests import TOKEN_GROUP
-from kube_nodes.model.requests import Token
+from kube_nodes.model.requests import TOKEN_GROUP, Token
 
 SECRETS = "/api/v1/namespaces/kube-system/secrets"
 LIFETIME = datetime.timedelta(minutes=10)

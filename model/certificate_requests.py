@@ -22,12 +22,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from kube_nodes.model.requests import DeclaredNode
+from kube_nodes.model.requests import TOKEN_GROUP, DeclaredNode
 
 CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER: Final = "kubernetes.io/kubelet-serving"
 USER_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
-TOKEN_GROUP: Final = "system:bootstrappers:kube-nodes"  # noqa: S105 (a group, no secret)
 NODES_GROUP: Final = "system:nodes"
 NODE_PREFIX: Final = "system:node:"
 

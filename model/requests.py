@@ -19,6 +19,9 @@ from kube_nodes.model.labels import Taint, parse_taint
 
 SCHEMA: Final = 1
 
+TOKEN_GROUP: Final = "system:bootstrappers:kube-nodes"  # noqa: S105 (a group, no secret)
+"""Group of our bootstrap tokens alone: what approves kubeadm's tokens does not reach them."""
+
 LABELS_VARIABLE: Final = "KUBE_NODES_LABELS"
 TAINTS_VARIABLE: Final = "KUBE_NODES_TAINTS"
 VERSION_VARIABLE: Final = "KUBE_NODES_VERSION"
@@ -268,6 +271,7 @@ def _validate(request: PrepareRequest | JoinRequest | SignRequest | ApproveReque
             _validate_node(node, f"nodes[{index}]")
         return
     _validate_node(request.node, "node")
+    _require(bool(request.node.version), "node.version", "must name the kubelet's version")
     _require(
         request.token is not None or request.node.bootstrap_user is not None,
         "token",

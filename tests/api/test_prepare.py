@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from kube_nodes.membership import tokens
+from kube_nodes.membership.api import Api
 from kube_nodes.model.requests import Cluster
 from tests.api.conftest import Machine, Result
 from tests.api.pods import make_pod, node_pods
@@ -70,7 +71,7 @@ def test_a_member_is_left_alone(member: Machine, run: Run) -> None:
     assert "token-secret" not in member.data()
 
 
-@pytest.mark.parametrize("version", ["v1.38.0", "v1.36.9"])
+@pytest.mark.parametrize("version", ["v1.36.9", "v1.34.0"])
 def test_a_member_whose_minor_changes_is_drained_and_then_uncordoned(
     member: Machine, run: Run, version: str
 ) -> None:
@@ -157,8 +158,16 @@ def test_a_context_that_is_not_there_is_said_so(machine: Machine, run: Run) -> N
 def test_an_api_server_before_1_19_is_refused(
     machine: Machine, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kube_nodes.membership.cluster.server_minor", lambda _: 18)
+    monkeypatch.setattr(Api, "minor", 18)
     result = run("prepare", machine.prepare())
     assert result.status == 1
     assert "the API server is 1.18" in result.err
     assert "token-secret" not in machine.data()
+
+
+def test_a_kubelet_newer_than_the_api_server_is_refused(member: Machine, run: Run) -> None:
+    make_pod(member, "stays")
+    result = run("prepare", member.prepare(node=replace(member.node, version="v1.99.0")))
+    assert result.status == 1
+    assert "newer than the API server" in result.err
+    assert node_pods(member) == ["stays"]

@@ -16,10 +16,9 @@ from cryptography.x509.oid import AttributeOID, NameOID
 from kube_nodes.model.certificate_requests import (
     CLIENT_SIGNER,
     SERVING_SIGNER,
-    TOKEN_GROUP,
     CertificateRequest,
 )
-from kube_nodes.model.requests import DeclaredNode
+from kube_nodes.model.requests import TOKEN_GROUP, DeclaredNode
 
 NODE = DeclaredNode(
     id="web-1",

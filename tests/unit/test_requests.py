@@ -83,7 +83,7 @@ def test_fields_that_came_later_have_defaults_and_unknown_ones_are_ignored() -> 
     known = {
         "schema": 1,
         "cluster": {"uid": "u"},
-        "node": {"id": "a", "name": "a"},
+        "node": {"id": "a", "name": "a", "version": "v1.37.2"},
         "token": {"id": "abc123", "secret": "0123456789abcdef"},
         "of_tomorrow": True,
     }
@@ -125,6 +125,7 @@ def _changed(path: str, value: object) -> str:
         ("node.addresses", ["10.0.0"], "node.addresses: '10.0.0' is not an IP address"),
         ("node.addresses", [1], "node.addresses[0]: expected str"),
         ("node.version", "1.37.2", "node.version: '1.37.2' is not like v1.37.2"),
+        ("node.version", None, "node.version: must name the kubelet's version"),
         ("token", None, "token: needs a token"),
         ("token.id", "ABC123", "token.id: is not [a-z0-9]{6}"),
         ("token.id", "abc123/../x", "token.id: is not [a-z0-9]{6}"),
