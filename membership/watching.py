@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,3 +100,5 @@ def _list_and_watch(api: Api, collection: Collection) -> Iterator[Change | Liste
                 raise ApiError(manifest.get("code", 500), manifest.get("message", ""))
             version = manifest["metadata"]["resourceVersion"]
             yield Change(collection, manifest, deleted=event["type"] == "DELETED")
+        # A server or proxy that ends each watch at once must not be asked in a tight loop.
+        time.sleep(_PAUSE_SECONDS / 5)
