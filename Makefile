@@ -35,6 +35,10 @@ preview: $(VENV)/.installed ## show what `pulumi up` would change, line by line
 table: $(VENV)/.installed ## show the nodes as the cluster sees them
 	@$(RUN) lab.stack table
 
+.PHONY: approve
+approve: $(VENV)/.installed ## approve the declared nodes' pending certificate requests, close tokens
+	@eval "$$($(RUN) lab env)" && pulumi stack output inventory --json --stack dev | ./membership/run approve
+
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays
 	@$(RUN) lab.stack destroy

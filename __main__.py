@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pulumi
 
 from kube_nodes.components.stack import declare_stack
 from kube_nodes.settings import ConfigurationError, read_settings
+
+# On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
+# are still open, until the engine kills it after five seconds.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 try:
     settings = read_settings()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -14,6 +16,8 @@ from kube_nodes.components.node_pool import NodePool
 from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.requests import ApproveRequest
+from kube_nodes.model.requests import Cluster as RequestCluster
 from kube_nodes.render.host_files import NodeBinaries
 from kube_nodes.settings import Settings, read_secret
 
@@ -74,6 +78,7 @@ def declare_stack(settings: Settings) -> None:
         options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac])
         nodes |= NodePool(pool, of_pool, node_args, options).nodes
     _export(certificate, nodes)
+    pulumi.export("inventory", _inventory(settings, nodes))
 
 
 def _binaries(settings: Settings, node: Node) -> NodeBinaries | None:
@@ -85,6 +90,18 @@ def _binaries(settings: Settings, node: Node) -> NodeBinaries | None:
         kubelet_sha256=found.kubelet.sha256,
         kube_proxy_url=found.kube_proxy.url,
         kube_proxy_sha256=found.kube_proxy.sha256,
+    )
+
+
+def _inventory(
+    settings: Settings, nodes: dict[str, WorkerNode]
+) -> pulumi.Output[dict[str, object]]:
+    """What `membership/run approve` reads: which certificate requests may be approved."""
+    cluster = RequestCluster(uid=settings.cluster_uid, context=settings.context)
+    workers = {node.id for node in settings.nodes if node.is_worker}
+    declared = [node.declared for node_id, node in sorted(nodes.items()) if node_id in workers]
+    return pulumi.Output.all(*declared).apply(
+        lambda all_: json.loads(ApproveRequest(cluster=cluster, nodes=tuple(all_)).to_json())
     )
 
 

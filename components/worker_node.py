@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pulumi
 import pulumi_command as command
@@ -63,7 +63,8 @@ class WorkerNode(pulumi.ComponentResource):
     what was written, delete the Node.
 
     Attributes:
-        name: the Node's name.
+        declared: the node as certificate requests are checked against it.
+        node_name: the Node's name.
         address: the host's address.
         version: the declared version, once the Node is Ready with it.
         digest: SHA-256 of what the host's configuration and units were written from.
@@ -92,6 +93,9 @@ class WorkerNode(pulumi.ComponentResource):
             verified = self._membership(token, prepare, credentials, units)
         check = self._service_check(units, verified)
 
+        self.declared = pulumi.Output.from_input(token.id if token else None).apply(
+            lambda token_id: replace(self._declared(), token_id=token_id)
+        )
         self.node_name = args.node.id
         self.address = args.node.address
         self.version = verified.stdout.apply(lambda _: str(args.node.options.kubernetes_version))
