@@ -81,13 +81,13 @@ def follow(directory: Path) -> None:
 
     spec = require(directory)
     kubeconfig = str(spec.path("kubeconfig"))
-    api = client.CoreV1Api(config.new_client_from_config(kubeconfig))  # type: ignore[no-untyped-call]
+    api = client.CoreV1Api(config.new_client_from_config(kubeconfig))
     listed: Any = api.list_node(_request_timeout=10)
     nodes: dict[str, NodeNetwork | None] = {
         node.metadata.name: node_network(node) for node in listed.items
     }
     _apply(directory, nodes)
-    stream = watch.Watch().stream(  # type: ignore[no-untyped-call]
+    stream = watch.Watch().stream(
         api.list_node,
         resource_version=listed.metadata.resource_version,
         timeout_seconds=_WATCH_SECONDS,

@@ -195,7 +195,7 @@ def test_down_says_what_it_cannot_remove_deletes_nothing_through_it_and_can_be_r
 def test_a_node_gets_its_pod_range_on_its_host_and_a_route_and_loses_both(lab: LabSpec) -> None:
     from kubernetes import client, config
 
-    connection = config.new_client_from_config(str(lab.path("kubeconfig")))  # type: ignore[no-untyped-call]
+    connection = config.new_client_from_config(str(lab.path("kubeconfig")))
     api: Any = client.CoreV1Api(connection)
     host = lab.host("n1")
     cni = hosts.root(lab, "n1") / "etc/cni/net.d/10-lab.conflist"
