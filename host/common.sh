@@ -130,11 +130,17 @@ commit() {
 # restart: the units in $need, in the order of $units, that have a unit file.
 restart() {
   [ -z "$reload" ] || systemctl daemon-reload || die "systemctl daemon-reload failed"
-  since=$(date +%s.%N)
+  now='' off=''
   for u in $units; do
     u=${u%%=*}
     has "$need" "$u" && systemctl -q cat "$u" >/dev/null 2>&1 || continue
-    systemctl -q is-enabled "$u" 2>/dev/null || systemctl -q enable "$u" 2>/dev/null
+    now="$now $u"
+    systemctl -q is-enabled "$u" 2>/dev/null || off="$off $u"
+  done
+  # shellcheck disable=SC2086
+  [ -z "$off" ] || systemctl -q enable $off 2>/dev/null
+  since=$(date +%s.%N)
+  for u in $now; do
     systemctl reset-failed "$u" 2>/dev/null
     did="${did}restarted $u $(date +%s.%N)\n"
     systemctl restart "$u" 2>/dev/null
@@ -207,16 +213,16 @@ result() {
 # fail UNIT: say why it did not come up, and what the host is left with.
 fail() {
   line=$(why "$1")
-  now='no file was changed'
+  kept='no file was changed'
   if [ -n "$open" ]; then
     revert
     reload=1
     restart
-    now='what was there before is back'
+    kept='what was there before is back'
     open=''
     rm -f "$undo"
   fi
-  die "$1 did not come up: ${line:-it says nothing in its journal}; $now"
+  die "$1 did not come up: ${line:-it says nothing in its journal}; $kept"
 }
 
 remove() {

@@ -1,0 +1,293 @@
+"""A real host to run host scripts on, and stand-ins for kubelet and kube-proxy that start at once.
+
+What is tested is the script, on a real systemd: the stand-in programs answer on the real health
+ports, keep the configuration that they were started with, and refuse one that holds `broken`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from kube_nodes.render.host_script import (
+    KUBE_PROXY,
+    KUBELET,
+    Binary,
+    Directory,
+    ManagedFile,
+    render_credentials_script,
+    render_receiver,
+    render_units_script,
+)
+from lab import ssh
+from lab.spec import Host, LabSpec
+
+KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
+KUBE_PROXY_CONFIG = "/var/lib/kube-proxy/config.conf"
+PORTS = {"kubelet": 10248, "kube-proxy": 10256}
+CONFIGS = {"kubelet": KUBELET_CONFIG, "kube-proxy": KUBE_PROXY_CONFIG}
+API = "https://192.0.2.1:6443"
+
+PROGRAM = """\
+#!/bin/sh
+# build {build}
+[ "$1" != --cleanup ] || {{ echo cleaned >/run/fake-cleanup; exit 0; }}
+if grep -q broken {config}; then
+  echo 'E1124 00:00:00.000000 1 run.go:72] "command failed" err="{name}: broken is unknown"' >&2
+  exit 1
+fi
+mkdir -p /run/fake-{name}
+cp {config} /run/fake-{name}/config
+echo ok >/run/fake-{name}/healthz
+exec busybox httpd -f -p 127.0.0.1:{port} -h /run/fake-{name}
+"""
+UNIT = """\
+[Unit]
+Description={name} ({note})
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/local/bin/{name}
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def program(name: str, build: int = 1) -> bytes:
+    """Return the stand-in for kubelet or kube-proxy."""
+    text = PROGRAM.format(name=name, build=build, config=CONFIGS[name], port=PORTS[name])
+    return text.encode()
+
+
+@dataclass
+class Artifacts:
+    """An HTTP server of programs that can misbehave; requests are on record."""
+
+    url: str
+    contents: dict[str, bytes] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    ranges: bool = True
+    cut_after: int | None = None
+    """Close the connection after so many bytes."""
+    hold: threading.Event | None = None
+    """Send the first bytes, then the rest once it is set."""
+
+    def put(self, name: str, content: bytes) -> tuple[str, str]:
+        """Serve content; return its URL and SHA-256."""
+        self.contents[f"/{name}"] = content
+        return f"{self.url}/{name}", hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def serve_artifacts(address: str) -> Iterator[Artifacts]:
+    """Serve programs on the lab's bridge."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            _answer(self, artifacts)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: requests are on record."""
+
+    server = ThreadingHTTPServer((address, 0), Handler)
+    artifacts = Artifacts(f"http://{address}:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield artifacts
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _answer(request: BaseHTTPRequestHandler, artifacts: Artifacts) -> None:
+    wanted = request.headers.get("Range", "")
+    artifacts.requests.append((request.path, wanted))
+    content = artifacts.contents.get(request.path)
+    if content is None:
+        request.send_error(404)
+        return
+    begin = 0
+    if wanted and artifacts.ranges:
+        begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if begin >= len(content):
+            request.send_error(416)
+            return
+        request.send_response(206)
+        request.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+    else:
+        request.send_response(200)
+    request.send_header("Content-Length", str(len(content) - begin))
+    request.end_headers()
+    body = content[begin:]
+    if artifacts.hold is not None:
+        request.wfile.write(body[:10])
+        request.wfile.flush()
+        artifacts.hold.wait(60)
+        body = body[10:]
+    request.wfile.write(body if artifacts.cut_after is None else body[: artifacts.cut_after])
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a script did."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def changed(self) -> list[str]:
+        """Paths that it changed."""
+        return re.findall(r"^changed (\S+)$", self.out, re.MULTILINE)
+
+    @property
+    def restarted(self) -> list[str]:
+        """Units that it restarted."""
+        return re.findall(r"^restarted (\S+) [0-9.]+$", self.out, re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ScriptHost:
+    """One host of the lab, over SSH."""
+
+    spec: LabSpec
+    host: Host
+
+    def argv(self, command: str, user: str = "root") -> list[str]:
+        """Return the ssh command that runs a command line there."""
+        return [*ssh.command(self.spec, self.host, user), command]
+
+    def run(
+        self, script: str, action: str = "apply", *, user: str = "root", timeout_seconds: int = 120
+    ) -> Run:
+        """Run a rendered script as a remote command does."""
+        command = render_receiver(user=user, action=action, timeout_seconds=timeout_seconds)
+        done = subprocess.run(
+            self.argv(command, user), input=script, capture_output=True, text=True, check=False
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def sh(self, command: str) -> str:
+        """Run a command line on the host and return what it prints; it may fail."""
+        done = subprocess.run(self.argv(command), capture_output=True, text=True, check=False)
+        return done.stdout
+
+    def read(self, path: str) -> str:
+        """Return the content of a file."""
+        return self.sh(f"cat {path}")
+
+    def exists(self, path: str) -> bool:
+        """Say whether the path is there."""
+        return self.sh(f"test -e {path} && echo yes") == "yes\n"
+
+    def started(self, unit: str) -> str:
+        """Return what changes with each start of the unit."""
+        return self.sh(f"systemctl show -p InvocationID --value {unit}").strip()
+
+    def active(self, unit: str) -> bool:
+        """Say whether the unit runs."""
+        return self.sh(f"systemctl is-active {unit}").strip() == "active"
+
+    def running_with(self, unit: str) -> str:
+        """Return the configuration that the stand-in was started with."""
+        return self.read(f"/run/fake-{unit}/config") if self.active(unit) else ""
+
+    def litter(self) -> str:
+        """Return every temporary file of a script."""
+        places = "/etc /usr/local /var/lib/kubelet /var/lib/kube-proxy /var/lib/kube-nodes /run"
+        names = r"\( -name '*.kn-*' -o -name 'kube-nodes.??????' -o -name 'undo*' \)"
+        return self.sh(f"find {places} -xdev {names} ! -name kube-nodes.lock")
+
+
+@dataclass
+class Node:
+    """What is declared for the host; tests change a field and render again."""
+
+    artifacts: Artifacts
+    kubelet_config: str = "maxPods: 110\n"
+    kube_proxy_config: str = "mode: nftables\n"
+    note: str = "first"
+    build: int = 1
+    generation: int = 1
+    cluster_uid: str = "uid-1"
+    extra: tuple[ManagedFile, ...] = ()
+    wait_seconds: int = 10
+    node_id: str = "node-1"
+
+    def units(self) -> str:
+        """Render the units script."""
+        unit_files = [
+            ManagedFile(
+                path=f"/etc/systemd/system/{name}.service",
+                content=UNIT.format(name=name, note=self.note),
+                restarts=(name,),
+            )
+            for name in PORTS
+        ]
+        return render_units_script(
+            node_id=self.node_id,
+            generation=self.generation,
+            wait_seconds=self.wait_seconds,
+            files=[
+                ManagedFile(
+                    path=KUBELET_CONFIG, content=self.kubelet_config, restarts=("kubelet",)
+                ),
+                ManagedFile(
+                    path=KUBE_PROXY_CONFIG, content=self.kube_proxy_config, restarts=("kube-proxy",)
+                ),
+                *unit_files,
+                *self.extra,
+            ],
+            binaries=[self._binary(name) for name in PORTS],
+            directories=[
+                Directory(path="/var/lib/kubelet", mode="0700"),
+                Directory(path="/var/lib/kube-proxy", mode="0700"),
+            ],
+            units=(KUBELET, KUBE_PROXY),
+        )
+
+    def _binary(self, name: str) -> Binary:
+        content = program(name, self.build if name == "kubelet" else 1)
+        url, sha256 = self.artifacts.put(f"{self.build}/{name}", content)
+        return Binary(path=f"/usr/local/bin/{name}", url=url, sha256=sha256, restarts=(name,))
+
+    def credentials(self, token: str = "a-secret", server: str = API) -> str:  # noqa: S107
+        """Render the credentials script."""
+        return render_credentials_script(
+            node_id=self.node_id,
+            generation=self.generation,
+            cluster_uid=self.cluster_uid,
+            api_server=server,
+            wait_seconds=self.wait_seconds,
+            files=[
+                ManagedFile(
+                    path="/etc/kubernetes/bootstrap-kubelet.conf",
+                    content=f"server: {server}\ntoken: {token}\n",
+                ),
+                ManagedFile(
+                    path="/etc/kubernetes/proxy.conf",
+                    content=f"server: {server}\nkey: {token}\n",
+                    restarts=("kube-proxy",),
+                ),
+            ],
+        )
+
+
+def killed_at(script: str, step: int) -> str:
+    """Return the script so changed that it is killed, as by kill -9, before its step-th command."""
+    watched = "mv ln rm rmdir sync systemctl chmod chown mkdir cat flock curl umount"
+    traps = "".join(f'{name}() {{ step; command {name} "$@"; }}\n' for name in watched.split())
+    count = f'n=0\nstep() {{ n=$((n + 1)); [ "$n" -lt {step} ] || kill -9 $$; }}\n'
+    return count + traps + script
