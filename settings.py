@@ -6,34 +6,42 @@ and docs/configuration.md are generated from it.
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import pulumi
-from cryptography import x509
-from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import AfterValidator, Field, ValidationError
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.model.declaration import Declaration, explain, join_path
+from kube_nodes.model.declaration import Declaration, explain, join_path, show
 from kube_nodes.model.node_rules import find_faults
 from kube_nodes.model.nodes import Node, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
+from kube_nodes.model.pem import check_ca_certificates, is_key_of, read_private_key
+from kube_nodes.model.values import (
+    between,
+    check_cidr,
+    check_cidrs,
+    check_dns_label,
+    check_download,
+    check_image,
+    check_server,
+    check_sha256,
+    check_text,
+    check_uid,
+)
 from kube_nodes.model.versions import KubernetesVersion
 
 NAMESPACE = "kube-nodes"
+_PREFIX = f"{NAMESPACE}:"
 SECRET_KEYS = {
     "caKey": "The cluster CA's private key, PEM; needed by the issuer `ca` alone.",
     "sshPrivateKey": "SSH private key; without one the SSH agent is used, which is better.",
 }
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_IMAGE = re.compile(r"[a-z0-9][\w./:@-]*")
 
 
 class ConfigurationError(Exception):
@@ -47,83 +55,28 @@ class ConfigurationError(Exception):
         super().__init__(f"{count} in the stack's configuration; nothing was changed:\n{lines}")
 
 
-def _server(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        valid = url.scheme == "https" and url.hostname and (url.port or 443) > 0
-    except ValueError:
-        valid = False
-    if not valid or url.path not in ("", "/") or url.query or url.username:
-        raise ValueError("is not an API server's URL; write such as https://10.0.0.1:6443")
-    return value.rstrip("/")
-
-
-def _certificate(value: str) -> str:
-    try:
-        certificate = x509.load_pem_x509_certificate(value.encode())
-        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except ValueError:
-        raise ValueError("!is not a PEM certificate; give the content of ca.crt") from None
-    except x509.ExtensionNotFound:
-        raise ValueError("!is not a CA's certificate; give the cluster's ca.crt") from None
-    if not basic.value.ca:
-        raise ValueError("!is not a CA's certificate; give the cluster's ca.crt")
-    return value.strip() + "\n"
-
-
-def _uid(value: str) -> str:
-    if not _UUID.fullmatch(value):
-        raise ValueError(
-            "is not a UID; give what `kubectl get namespace kube-system "
-            "-o jsonpath={.metadata.uid}` prints"
-        )
-    return value
-
-
-def _cidr(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError:
-        raise ValueError("is not a CIDR without host bits; write such as 10.200.0.0/16") from None
-
-
-def _sha256(value: str) -> str:
-    if not _SHA256.fullmatch(value):
-        raise ValueError("is not a SHA-256; give 64 lower-case hexadecimal digits")
-    return value
-
-
-def _download(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s'\"\\]+", value):
-        raise ValueError("is not a download's URL; write http:// or https:// and the address")
-    return value
-
-
-def _image(value: str) -> str:
-    if not _IMAGE.fullmatch(value):
-        raise ValueError("is not an image's name; write such as registry.example/web:1.0")
-    return value
-
-
 def _version_key(value: str) -> str:
+    if value.startswith("v"):
+        raise ValueError(f"has a v before the number; write {value[1:]}")
     KubernetesVersion.parse(value)
-    return value.removeprefix("v")
+    return value
 
 
-def _one_or_two(values: list[str]) -> list[str]:
-    if not 1 <= len(values) <= 2:
-        raise ValueError("has the wrong length; give one CIDR, or one of each IP family")
-    return values
+Cidrs = Annotated[list[Annotated[str, AfterValidator(check_cidr)]], AfterValidator(check_cidrs)]
+
+Name = Annotated[str, AfterValidator(check_text)]
 
 
-Cidrs = Annotated[list[Annotated[str, AfterValidator(_cidr)]], AfterValidator(_one_or_two)]
+def _unset(value: Any) -> Any:
+    """An optional text has the default "" in Pulumi.yaml, which knows no null."""
+    return None if value == "" else value
 
 
 class Download(Declaration):
     """One binary: where it is, and what it must be."""
 
-    url: Annotated[str, AfterValidator(_download)] = Field(description="Where hosts fetch it.")
-    sha256: Annotated[str, AfterValidator(_sha256)] = Field(description="SHA-256 of the file.")
+    url: Annotated[str, AfterValidator(check_download)] = Field(description="Where hosts fetch it.")
+    sha256: Annotated[str, AfterValidator(check_sha256)] = Field(description="SHA-256 of the file.")
 
 
 class Binaries(Declaration):
@@ -143,34 +96,41 @@ class KubeProxyCertificateSettings(Declaration):
     algorithm: Literal["RSA", "ECDSA"] = Field(
         "RSA", description="RSA (2048 bits) or ECDSA (P-256)."
     )
-    validity_hours: int = Field(8760, description="Life of a certificate from the issuer `ca`.")
-    epoch: int = Field(1, description="Raise it to issue a new key and certificate.")
+    validity_hours: Annotated[int, between(1, 87600, "hours")] = Field(
+        8760, description="Life of a certificate from the issuer `ca`."
+    )
+    epoch: Annotated[int, between(1, 1000000)] = Field(
+        1, description="Raise it to issue a new key and certificate."
+    )
 
 
 class ServiceCheckSettings(Declaration):
     """The Service that is curled from every node."""
 
-    image: Annotated[str, AfterValidator(_image)] | None = Field(
+    image: Annotated[str, AfterValidator(check_image)] | None = Field(
         None, description="Image of a web server to run on every node; unset, none is run."
     )
-    port: int = Field(80, description="Port of that web server.")
-    timeout_seconds: int = Field(60, description="How long a node waits for the answer.")
+    port: Annotated[int, between(1, 65535)] = Field(80, description="Port of that web server.")
+    # The host script is ended after 600 s, whatever it does.
+    timeout_seconds: Annotated[int, between(1, 540, "seconds")] = Field(
+        60, description="How long a node waits for the answer."
+    )
 
 
 class Settings(Declaration):
     """Every key of the stack's configuration but the secret ones."""
 
-    server: Annotated[str, AfterValidator(_server)] = Field(
+    server: Annotated[str, AfterValidator(check_server)] = Field(
         description="URL of the API server, as the hosts reach it."
     )
-    ca_certificate: Annotated[str, AfterValidator(_certificate)] = Field(
+    ca_certificate: Annotated[str, AfterValidator(check_ca_certificates)] = Field(
         description="The cluster CA's certificate, PEM."
     )
-    cluster_uid: Annotated[str, AfterValidator(_uid)] = Field(
+    cluster_uid: Annotated[str, AfterValidator(check_uid)] = Field(
         description="UID of the namespace kube-system: a wrong kubeconfig does no harm."
     )
-    cluster_name: str = Field("kubernetes", description="The cluster's name in kubeconfigs.")
-    context: str | None = Field(
+    cluster_name: Name = Field("kubernetes", description="The cluster's name in kubeconfigs.")
+    context: Annotated[Name | None, BeforeValidator(_unset)] = Field(
         None, description="Context of the operator's kubeconfig; unset, the current one."
     )
     pod_cidrs: Cidrs = Field(description="CIDRs of the pods.")
@@ -187,7 +147,9 @@ class Settings(Declaration):
         ServiceCheckSettings(), description="The Service that every node must reach."
     )
     options: NodeOptions = Field(NodeOptions(), description="Options of all nodes.")
-    pools: dict[str, PoolDeclaration] = Field(description="The nodes, in pools.")
+    pools: dict[Annotated[str, AfterValidator(check_dns_label)], PoolDeclaration] = Field(
+        description="The nodes, in pools."
+    )
 
     @property
     def cluster(self) -> Cluster:
@@ -208,8 +170,14 @@ class Settings(Declaration):
         return tuple(resolve_nodes(self.options, self.pools))
 
 
-def parse_settings(values: Mapping[str, Any]) -> Settings:
+def parse_settings(
+    values: Mapping[str, Any], secrets: Mapping[str, str] = MappingProxyType({})
+) -> Settings:
     """Check a configuration given as plain values by camelCase key.
+
+    Args:
+        values: everything that is not secret.
+        secrets: what is set of SECRET_KEYS; it is checked, and shown nowhere.
 
     Raises:
         ConfigurationError: with every fault that was found.
@@ -217,20 +185,48 @@ def parse_settings(values: Mapping[str, Any]) -> Settings:
     try:
         settings = Settings.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigurationError(explain(error, f"{NAMESPACE}:", Settings)) from None
+        faults = explain(error, _PREFIX, Settings, SECRET_KEYS)
+        raise ConfigurationError([*faults, *_key_faults(secrets)]) from None
     found = find_faults(settings.cluster, settings.options, settings.pools)
-    faults = [f"{join_path(f'{NAMESPACE}:', list(place))}: {rule}" for place, rule in found]
-    faults += _missing_binaries(settings)
+    faults = [f"{join_path(_PREFIX, place)}: {rule}" for place, rule in found]
+    faults += [*_binary_faults(settings), *_key_faults(secrets)]
+    faults += _ca_key_faults(settings, secrets.get("caKey"))
     if faults:
         raise ConfigurationError(faults)
     return settings
 
 
-def _missing_binaries(settings: Settings) -> Iterator[str]:
+def _binary_faults(settings: Settings) -> Iterator[str]:
     """With no binaries at all they are the hosts' own; with some, a missing one is a slip."""
     wanted = {str(node.options.kubernetes_version)[1:] for node in settings.nodes}
     for version in sorted(wanted - settings.binaries.keys() if settings.binaries else ()):
-        yield f'{NAMESPACE}:binaries: has no "{version}", which nodes declare; add its downloads'
+        yield f'{_PREFIX}binaries: has no "{version}", which nodes declare; add its downloads'
+    for version, binaries in settings.binaries.items():
+        if binaries.kubelet.sha256 == binaries.kube_proxy.sha256:
+            place = f"{_PREFIX}binaries.{version}.kubeProxy.sha256"
+            yield f"{place}: {show(binaries.kube_proxy.sha256)} is the kubelet's; give kube-proxy's"
+
+
+def _key_faults(secrets: Mapping[str, str]) -> Iterator[str]:
+    for key, text in secrets.items():
+        try:
+            read_private_key(text)
+        except ValueError as error:
+            yield f"{_PREFIX}{key}: {error}"
+
+
+def _ca_key_faults(settings: Settings, text: str | None) -> Iterator[str]:
+    if settings.kube_proxy_certificate.issuer != "ca":
+        return
+    if text is None:
+        yield (
+            f'{_PREFIX}kubeProxyCertificate.issuer: "ca" needs the CA\'s key; set it with '
+            f"`pulumi config set --secret {_PREFIX}caKey`"
+        )
+        return
+    with suppress(ValueError):  # what is no key at all is told above
+        if not is_key_of(read_private_key(text), settings.ca_certificate):
+            yield f"{_PREFIX}caKey: is not the key of caCertificate; give that CA's own"
 
 
 def read_settings() -> Settings:
@@ -241,11 +237,29 @@ def read_settings() -> Settings:
     """
     config = pulumi.Config(NAMESPACE)
     # There is no public call that lists the keys, and an unknown one must not pass unseen.
-    prefix = f"{NAMESPACE}:"
     stored = {**get_config_env(), **CONFIG.get()}
-    keys = {key.removeprefix(prefix) for key in stored if key.startswith(prefix)}
-    values = {key: _plain(key, config.require(key)) for key in sorted(keys - SECRET_KEYS.keys())}
-    return parse_settings(values)
+    keys = sorted(key.removeprefix(_PREFIX) for key in stored if key.startswith(_PREFIX))
+    faults = [fault for key in keys for fault in _storage_faults(key)]
+    if faults:
+        raise ConfigurationError(faults)
+    secrets = {key: config.require(key) for key in keys if key in SECRET_KEYS}
+    values = {key: _plain(key, config.require(key)) for key in keys if key not in SECRET_KEYS}
+    settings = parse_settings(values, secrets)
+    if "caKey" in secrets and settings.kube_proxy_certificate.issuer != "ca":
+        pulumi.log.warn(
+            f"{_PREFIX}caKey: is not used by the issuer {settings.kube_proxy_certificate.issuer}; "
+            f"remove it with `pulumi config rm {_PREFIX}caKey`"
+        )
+    return settings
+
+
+def _storage_faults(key: str) -> Iterator[str]:
+    """What is secret must be stored as such; what is not goes on in the open, and must not be."""
+    secret = is_config_secret(f"{_PREFIX}{key}")
+    if key in SECRET_KEYS and not secret:
+        yield f"{_PREFIX}{key}: is stored in the open; set it with --secret, and use a new key"
+    if key in _KEYS and secret:
+        yield f"{_PREFIX}{key}: holds a secret, which previews would show; set it with --plaintext"
 
 
 def _plain(key: str, text: str) -> Any:
@@ -263,6 +277,9 @@ def read_secret(key: str) -> pulumi.Output[str] | None:
     return pulumi.Config(NAMESPACE).get_secret(key)
 
 
+_KEYS = {str(field.alias) for field in Settings.model_fields.values()}
 _STRING_KEYS = {
-    field.alias for field in Settings.model_fields.values() if field.annotation in (str, str | None)
+    field.alias
+    for field in Settings.model_fields.values()
+    if field.annotation in (str, Name | None)
 }

@@ -6,6 +6,7 @@ are checked against it, since the kubelet itself only logs an unknown one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -14,21 +15,27 @@ from typing import Any
 
 import yaml
 
+from kube_nodes.model.declaration import show
 from kube_nodes.model.versions import KubernetesVersion
 
 KUBELET = "KubeletConfiguration"
 KUBE_PROXY = "KubeProxyConfiguration"
 
-_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
-    "boolean": ((bool,), "true or false"),
-    "integer": ((int,), "a whole number"),
-    "number": ((int, float), "a number"),
-    "string": ((str,), "a string"),
-    "duration": ((str,), 'a duration such as "30s"'),
-    "quantity": ((str, int), 'a quantity such as "100Mi"'),
-    "list": ((list, tuple), "a list"),
-    "map": ((Mapping,), "a mapping"),
-    "object": ((Mapping,), "a mapping"),
+# Type of a field: which Python types its value may have, how it is written, rule and remedy.
+_TEXT = (str,)
+_DURATION = r"0|(\d+(\.\d+)?(ns|us|ms|s|m|h))+"
+_QUANTITY = r"\d+(\.\d+)?([mkMGTPE]|[KMGTPE]i)?"
+_NO_MAPPING = "is not a mapping; write keys and values"
+_TYPES: dict[str, tuple[tuple[type, ...], str, str]] = {
+    "boolean": ((bool,), "", "is neither true nor false; write one of them, without quotes"),
+    "integer": ((int,), "", "is not a whole number; write it without quotes and fraction"),
+    "number": ((int, float), "", "is not a number; write it without quotes"),
+    "string": (_TEXT, "", "is not a string; quote it"),
+    "duration": (_TEXT, _DURATION, 'is not a duration; write such as "1m30s"'),
+    "quantity": ((str, int), _QUANTITY, 'is not a quantity; write such as "100Mi"'),
+    "list": ((list, tuple), "", "is not a list; write a list, one entry a line with a dash"),
+    "map": ((Mapping,), "", _NO_MAPPING),
+    "object": ((Mapping,), "", _NO_MAPPING),
 }
 
 
@@ -86,7 +93,18 @@ def _check(
         yield path, f"exists only since {since}, and this is {version}; remove it"
     if until and version.minor > int(until.split(".")[1]):
         yield path, f"was removed after {until}, and this is {version}; remove it"
-    types, wanted = _TYPES[field["type"]]
+    yield from _check_type(path, value, field["type"])
+    if isinstance(value, Mapping) and field["type"] == "map":
+        for key, inner in value.items():
+            yield from _check_type(f"{path}.{key}", inner, field.get("of", "string"))
+    if isinstance(value, list | tuple) and field["type"] == "list":
+        for index, inner in enumerate(value):
+            yield from _check_type(f"{path}[{index}]", inner, field.get("of", "string"))
+
+
+def _check_type(path: str, value: Any, kind: str) -> Iterator[tuple[str, str]]:
+    types, pattern, rule = _TYPES[kind]
     # bool is an int to Python, and not to Kubernetes
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        yield path, f"is not {wanted}; write {wanted}"
+    right = isinstance(value, types) and (not isinstance(value, bool) or bool in types)
+    if not right or (pattern and not re.fullmatch(pattern, str(value), re.ASCII)):
+        yield path, f"{show(value)} {rule}"

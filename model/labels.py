@@ -26,6 +26,9 @@ KUBELET_LABELS = frozenset(
 # to it before. A kubelet that only restarts does not put it back.
 JOINING_TAINT = ("kube-nodes/joining", "NoSchedule")
 
+# Taints with these prefixes come and go with the node's state.
+_CLUSTER_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -93,3 +96,12 @@ def parse_taint(text: str) -> Taint:
     check_label_key(key)
     check_label_value(value)
     return Taint(key, value, effect)
+
+
+def check_own_taint(taint: Taint) -> Taint:
+    """Return the taint, and refuse those that others set and take away."""
+    if taint.key.startswith(_CLUSTER_TAINTS):
+        raise ValueError("is set and taken away by the cluster itself; remove it")
+    if taint.key == JOINING_TAINT[0]:
+        raise ValueError("is this program's own while a node joins; remove it")
+    return taint

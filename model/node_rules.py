@@ -5,47 +5,18 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.configuration_fields import KUBE_PROXY, KUBELET, check_fields
 from kube_nodes.model.declaration import show
 from kube_nodes.model.nodes import Node, NodeDeclaration, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
+from kube_nodes.model.owned_fields import KUBE_PROXY_OWNED, KUBELET_OWNED
 
 # A place in the configuration: its keys and list positions.
 Place = tuple[Any, ...]
 Fault = tuple[Place, str]
-
-_BY_US = "is written by this program; remove it"
-
-# Fields with a home of their own: one option, one place.
-KUBELET_OWNED = {
-    "authentication.anonymous.enabled": "is always false here; remove it",
-    "authentication.x509.clientCAFile": _BY_US,
-    "authorization.mode": "is always Webhook here; remove it",
-    "cgroupDriver": "has its own option; use cgroupDriver of the options",
-    "clusterDNS": "has its own option; use clusterDns of the options",
-    "clusterDomain": "has its own option; use clusterDomain of the options",
-    "containerRuntimeEndpoint": "has its own option; use containerRuntimeEndpoint of the options",
-    "evictionHard": "has its own option; use evictionHard of the options",
-    "kubeReserved": "has its own option; use kubeReserved of the options",
-    "maxPods": "has its own option; use maxPods of the options",
-    "podPidsLimit": "has its own option; use podPidsLimit of the options",
-    "readOnlyPort": "is always 0 here; remove it",
-    "registerNode": "is always true here; remove it",
-    "registerWithTaints": "has its own option; use taints of the options",
-    "rotateCertificates": "is always true here; remove it",
-    "serverTLSBootstrap": "is always true here; remove it",
-    "systemReserved": "has its own option; use systemReserved of the options",
-    "logging.verbosity": "has its own option; use verbosity of the options",
-}
-KUBE_PROXY_OWNED = {
-    "clientConnection.kubeconfig": _BY_US,
-    "clusterCIDR": "has its own key; use kube-nodes:podCidrs",
-    "hostnameOverride": _BY_US,
-    "mode": "has its own option; use proxyMode of the options",
-    "logging.verbosity": "has its own option; use verbosity of the options",
-}
 
 
 def find_faults(
@@ -57,7 +28,7 @@ def find_faults(
         faults.append((("pools",), "declares no node; add one under pools.<pool>.nodes"))
     for node in resolve_nodes(options, pools):
         pool = pools[node.pool]
-        faults += _address_faults(cluster, node)
+        faults += _address_faults(cluster, node, pool.nodes[node.id])
         faults += _option_faults(cluster, node, _Origins(options, pool, node))
     # An option of the cluster is a fault on every node, and is told once.
     return list(dict.fromkeys(faults))
@@ -74,12 +45,11 @@ class _Origins:
             (("options",), options),
         )
 
-    def of(self, field: str, key: str, alias: str) -> Place:
+    def of(self, field: str, alias: str, key: str | None = None) -> Place:
         """Find the nearest level that sets this field (and, of a mapping, this key)."""
         for place, level in self._levels:
-            value = getattr(level, field)
             written = field in level.model_fields_set
-            if written and (not isinstance(value, dict) or key in value):
+            if written and (key is None or key in getattr(level, field)):
                 return (*place, alias)
         return ("options", alias)
 
@@ -92,6 +62,35 @@ def _cluster_faults(cluster: Cluster) -> Iterator[Fault]:
                     ("podCidrs", index),
                     f'"{pods}" overlaps serviceCidrs {services}; give the control plane\'s own',
                 )
+    for index, services in enumerate(cluster.service_cidrs):
+        family = ipaddress.ip_network(services).version
+        if family not in _families(cluster):
+            yield (
+                ("serviceCidrs", index),
+                f'"{services}" is IPv{family}, and podCidrs are not; give CIDRs of one family',
+            )
+    host = urlsplit(cluster.server).hostname or ""
+    for kind, cidr in _cidrs(cluster):
+        if _lies_in(host, cidr):
+            yield ("server",), f'"{host}" lies in {kind} {cidr}; give the address that hosts reach'
+
+
+def _families(cluster: Cluster) -> set[int]:
+    return {ipaddress.ip_network(cidr).version for cidr in cluster.pod_cidrs}
+
+
+def _cidrs(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    for kind, cidrs in (("podCidrs", cluster.pod_cidrs), ("serviceCidrs", cluster.service_cidrs)):
+        for cidr in cidrs:
+            yield kind, cidr
+
+
+def _lies_in(host: str, cidr: str) -> bool:
+    """Whether a host is an address within the CIDR; a name is not looked up."""
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(cidr)
+    except ValueError:
+        return False
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -100,51 +99,68 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _duplicates(pools: dict[str, PoolDeclaration]) -> Iterator[Fault]:
-    first: dict[str, Place] = {}
+    first: dict[str, str] = {}
+    pool_of: dict[str, str] = {}
     for pool_name, pool in pools.items():
         for node_id, node in pool.nodes.items():
             place: Place = ("pools", pool_name, "nodes", node_id)
-            if first.setdefault(node_id, place) != place:
-                yield place, f"is declared in pool {first[node_id][1]} too; keep one of them"
+            if pool_of.setdefault(node_id, pool_name) != pool_name:
+                yield place, f"is declared in pool {pool_of[node_id]} too; keep one of them"
             for key, value, remedy in (
                 ("address", node.address, "give each host its own"),
+                ("nodeIp", node.node_ip, "give each host its own"),
                 ("hostKey", node.host_key, "make the copied host a key of its own"),
             ):
-                owner = first.setdefault(value, place)
-                if owner != place:
-                    yield (*place, key), f"{show(value)} is that of {owner[3]} too; {remedy}"
+                owner = first.setdefault(value, node_id) if value else node_id
+                if owner != node_id:
+                    yield (*place, key), f"{show(value)} is that of {owner} too; {remedy}"
 
 
-def _address_faults(cluster: Cluster, node: Node) -> Iterator[Fault]:
+def _address_faults(cluster: Cluster, node: Node, declared: NodeDeclaration) -> Iterator[Fault]:
     place: Place = ("pools", node.pool, "nodes", node.id)
-    for kind, cidrs in (("podCidrs", cluster.pod_cidrs), ("serviceCidrs", cluster.service_cidrs)):
-        for cidr in cidrs:
-            network = ipaddress.ip_network(cidr)
-            for key, address in (("address", node.address), ("nodeIp", node.node_ip)):
-                if ipaddress.ip_address(address) in network:
-                    yield (
-                        (*place, key),
-                        f'"{address}" lies in {kind} {cidr}; give the host\'s own address',
-                    )
+    addresses = {"address": node.address} | ({"nodeIp": node.node_ip} if declared.node_ip else {})
+    for key, address in addresses.items():
+        for kind, cidr in _cidrs(cluster):
+            if _lies_in(address, cidr):
+                yield (
+                    (*place, key),
+                    f'"{address}" lies in {kind} {cidr}; give the host\'s own address',
+                )
+    family = ipaddress.ip_address(node.node_ip).version
+    if family not in _families(cluster):
+        yield (
+            (*place, "nodeIp" if declared.node_ip else "address"),
+            f'"{node.node_ip}" is IPv{family}, and podCidrs are not; give a nodeIp of their family',
+        )
 
 
 def _option_faults(cluster: Cluster, node: Node, origins: _Origins) -> Iterator[Fault]:
     options = node.options
     for address in options.cluster_dns:
-        inside = any(
-            ipaddress.ip_address(address) in ipaddress.ip_network(cidr)
-            for cidr in cluster.service_cidrs
-        )
+        inside = any(_lies_in(address, cidr) for cidr in cluster.service_cidrs)
         # A node-local DNS cache listens on a link-local address.
         if not inside and not ipaddress.ip_address(address).is_link_local:
             yield (
-                origins.of("cluster_dns", "", "clusterDns"),
+                origins.of("cluster_dns", "clusterDns"),
                 f'"{address}" is not in serviceCidrs; give the DNS Service\'s cluster IP',
             )
+    if options.containerd and not options.containerd.sandbox_image:
+        place = origins.of("containerd", "containerd")
+        yield (*place, "sandboxImage"), "is missing; set it, or remove containerd"
+    if not node.is_worker:
+        yield from _kubelet_faults(node, origins)
     for kind, field, alias, owned in (
         (KUBELET, "kubelet_configuration", "kubeletConfiguration", KUBELET_OWNED),
         (KUBE_PROXY, "kube_proxy_configuration", "kubeProxyConfiguration", KUBE_PROXY_OWNED),
     ):
         values = getattr(options, field)
         for path, rule in check_fields(kind, values, options.kubernetes_version, owned):
-            yield (*origins.of(field, path.split(".")[0], alias), *path.split(".")), rule
+            yield (*origins.of(field, alias, path.split(".")[0]), *path.split(".")), rule
+
+
+def _kubelet_faults(node: Node, origins: _Origins) -> Iterator[Fault]:
+    """What a node without a kubelet says of itself that only a kubelet has."""
+    for field in ("labels", "taints"):
+        place = origins.of(field, field)
+        if place[0] == "pools" and "nodes" in place and getattr(node.options, field):
+            yield place, "needs a kubelet, and the role is proxy-only; remove it"

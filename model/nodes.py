@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import AfterValidator, Field
 
 from kube_nodes.model.declaration import Declaration
-from kube_nodes.model.options import IpAddress, NodeOptions, Role, merge_options
-
-# A node's id names its resources, its Node object and its host: a DNS label serves as all three.
-_NODE_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+from kube_nodes.model.options import NodeOptions, Role, merge_options
+from kube_nodes.model.values import check_dns_label, check_host_address
 
 # Key types whose host keys the command plugin checks against the strong form; RSA keys are only
 # offered to it with SHA-1 signatures, which current servers refuse.
 HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384")
-
-
-def check_node_id(value: str) -> str:
-    """Return a DNS label, else raise ValueError."""
-    if not _NODE_ID.fullmatch(value):
-        raise ValueError("is not a DNS label; use lower-case letters, digits and '-', at most 63")
-    return value
 
 
 def check_host_key(value: str) -> str:
@@ -36,19 +25,24 @@ def check_host_key(value: str) -> str:
     Raises:
         ValueError: it is none, or one of a type that can't be checked.
     """
+    if "PRIVATE KEY" in value:
+        raise ValueError("!is a private key; give the public one, and make the host a new key")
     parts = value.split()
+    if len(parts) > 2 and parts[1] in (*HOST_KEY_TYPES, "ssh-rsa"):
+        raise ValueError("is a line of known_hosts; remove what stands before the key's type")
     if len(parts) < 2:
         raise ValueError("is not a host key; give a line such as 'ssh-ed25519 AAAA…'")
     kind, blob = parts[:2]
     if kind not in HOST_KEY_TYPES:
         raise ValueError(f"has an unusable key type; use one of {', '.join(HOST_KEY_TYPES)}")
     try:
-        inner = base64.b64decode(blob, validate=True)
-    except binascii.Error:
-        inner = b""
-    if inner[4 : 4 + len(kind)] != kind.encode() or len(inner) < 40:
-        raise ValueError(f"has a damaged key; copy the whole {kind} line of the host")
+        load_ssh_public_key(f"{kind} {blob}".encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError(f"has a damaged key; copy the whole {kind} line of the host") from None
     return f"{kind} {blob}"
+
+
+HostAddress = Annotated[str, AfterValidator(check_host_address)]
 
 
 def _counter(value: int) -> int:
@@ -60,11 +54,11 @@ def _counter(value: int) -> int:
 class NodeDeclaration(Declaration):
     """One host, as the configuration declares it."""
 
-    address: IpAddress = Field(description="IP address of the host, for SSH and as the node IP.")
+    address: HostAddress = Field(description="IP address of the host, for SSH and as the node IP.")
     host_key: Annotated[str, AfterValidator(check_host_key)] = Field(
         description="The host's SSH public key, as in /etc/ssh/ssh_host_ed25519_key.pub."
     )
-    node_ip: IpAddress | None = Field(
+    node_ip: HostAddress | None = Field(
         None, description="The kubelet's node IP, where it is not `address`."
     )
     generation: Annotated[int, AfterValidator(_counter)] = Field(
@@ -80,7 +74,8 @@ class PoolDeclaration(Declaration):
     """Nodes that are alike."""
 
     options: NodeOptions = Field(NodeOptions(), description="Options of the pool's nodes.")
-    nodes: dict[Annotated[str, AfterValidator(check_node_id)], NodeDeclaration] = Field(
+    # A node's id names its resources, its Node object and its host: a DNS label serves as all.
+    nodes: dict[Annotated[str, AfterValidator(check_dns_label)], NodeDeclaration] = Field(
         description="The pool's nodes by id; the id is the host's name and the Node's name."
     )
 
@@ -123,8 +118,3 @@ def resolve_nodes(cluster: NodeOptions, pools: dict[str, PoolDeclaration]) -> It
                 reapply=node.reapply,
                 options=merge_options((cluster, pool.options, node.options)),
             )
-
-
-def is_ipv6(address: str) -> bool:
-    """Whether an IP address is of version 6."""
-    return ipaddress.ip_address(address).version == 6

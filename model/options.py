@@ -6,8 +6,6 @@ else is replaced. Defaults stand here and nowhere else.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
@@ -15,12 +13,26 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kube_nodes.model.declaration import Declaration
-from kube_nodes.model.labels import Taint, check_label_value, check_own_label_key, parse_taint
+from kube_nodes.model.labels import (
+    Taint,
+    check_label_value,
+    check_own_label_key,
+    check_own_taint,
+    parse_taint,
+)
+from kube_nodes.model.values import (
+    between,
+    check_domain,
+    check_image,
+    check_ip,
+    check_path,
+    check_quantity,
+    check_socket,
+    check_threshold,
+    check_user,
+    one_of,
+)
 from kube_nodes.model.versions import KubernetesVersion
-
-_QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
-_THRESHOLD = re.compile(r"\d+(\.\d+)?(%|k|M|G|T|Ki|Mi|Gi|Ti)?")
-_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
 EVICTION_SIGNALS = (
@@ -43,64 +55,28 @@ def _version(value: Any) -> Any:
     return KubernetesVersion.parse(value)
 
 
-def _taint(value: Any) -> Any:
-    return parse_taint(value) if isinstance(value, str) else value
-
-
-def check_ip(value: str) -> str:
-    """Return a full IP address in its canonical form, else raise ValueError."""
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("is not an IP address; give a full IPv4 or IPv6 address") from None
-
-
-def _quantity(value: str | None) -> str | None:
-    if value is not None and not _QUANTITY.fullmatch(value):
-        raise ValueError("is not a Kubernetes quantity; write such as 200m, 512Mi or 1Gi")
-    return value
-
-
-def _threshold(value: str | None) -> str | None:
-    if value is not None and not _THRESHOLD.fullmatch(value):
-        raise ValueError("is not an eviction threshold; write such as 100Mi or 10%")
-    return value
+def _taint(value: Any) -> Taint:
+    if isinstance(value, Taint):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("is not a string; write the taint in quotes, as 'key=value:Effect'")  # noqa: TRY004
+    return check_own_taint(parse_taint(value))
 
 
 def _label_value(value: str | None) -> str | None:
     return None if value is None else check_label_value(value)
 
 
-def _domain(value: str) -> str:
-    if not _DOMAIN.fullmatch(value):
-        raise ValueError("is not a DNS domain; write such as cluster.local")
-    return value
+def _taints(values: list[Taint]) -> list[Taint]:
+    if len({(taint.key, taint.effect) for taint in values}) < len(values):
+        raise ValueError("has a key twice with one effect; keep one of them")
+    return values
 
 
-def _one_of(names: Iterable[str], what: str) -> AfterValidator:
-    allowed = tuple(names)
-
-    def check(value: str) -> str:
-        if value not in allowed:
-            raise ValueError(f"is not {what}; use one of {', '.join(allowed)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _between(least: int, most: int, unit: str) -> AfterValidator:
-    def check(value: int) -> int:
-        if not least <= value <= most:
-            raise ValueError(f"is out of range; give {least} to {most} {unit}".rstrip())
-        return value
-
-    return AfterValidator(check)
-
-
-def _absolute(value: str) -> str:
-    if not re.fullmatch(r"/[\w./+@-]*", value) or "/../" in f"{value}/":
-        raise ValueError("is not an absolute path; write such as /opt/cni/bin")
-    return value
+def _dns_servers(values: list[str]) -> list[str]:
+    if len(values) > 3:
+        raise ValueError("has more than 3 addresses, which is all a resolver reads; remove some")
+    return values
 
 
 class Role(StrEnum):
@@ -119,24 +95,28 @@ def _role(value: Any) -> Any:
 
 Label = Annotated[str, AfterValidator(check_own_label_key)]
 LabelValue = Annotated[str | None, AfterValidator(_label_value)]
-Quantity = Annotated[str | None, AfterValidator(_quantity)]
-Reserved = dict[Annotated[str, _one_of(RESERVABLE, "a reservable resource")], Quantity]
+Quantity = Annotated[str | None, AfterValidator(check_quantity)]
+Reserved = dict[Annotated[str, one_of(RESERVABLE, "a reservable resource")], Quantity]
 IpAddress = Annotated[str, AfterValidator(check_ip)]
-Path = Annotated[str, AfterValidator(_absolute)]
+Path = Annotated[str, AfterValidator(check_path)]
 
 
 class SshOptions(Declaration):
     """How the operator's machine reaches the host; keys come from the SSH agent."""
 
-    user: str = Field("root", description="User to log in as; any but root needs `sudo -n`.")
-    port: Annotated[int, _between(1, 65535, "")] = Field(22, description="Port of sshd.")
+    user: Annotated[str, AfterValidator(check_user)] = Field(
+        "root", description="User to log in as; any but root needs `sudo -n`."
+    )
+    port: Annotated[int, between(1, 65535)] = Field(22, description="Port of sshd.")
 
 
 class ContainerdOptions(Declaration):
     """containerd's own configuration, where this program is asked to write it."""
 
-    sandbox_image: str = Field(description="Image of the pods' sandbox (pause) container.")
-    config_version: Annotated[int, _between(2, 3, "(2 for containerd 1.x, 3 for 2.x)")] = Field(
+    sandbox_image: Annotated[str, AfterValidator(check_image)] = Field(
+        "", description="Image of the pods' sandbox (pause) container; required."
+    )
+    config_version: Annotated[int, between(2, 3, "(2 for containerd 1.x, 3 for 2.x)")] = Field(
         2, description="Version of its file: 2 for containerd 1.x, 3 for 2.x."
     )
     restrict_oom_score_adj: bool = Field(
@@ -158,20 +138,20 @@ class NodeOptions(Declaration):
     )
     ssh: SshOptions = Field(SshOptions(), description="How to reach the host.")
     labels: dict[Label, LabelValue] = Field({}, description="Labels of the Node.")
-    taints: list[Annotated[Taint, BeforeValidator(_taint)]] = Field(
-        [], description="Taints of the Node, as `key=value:Effect`."
+    taints: Annotated[list[Annotated[Taint, BeforeValidator(_taint)]], AfterValidator(_taints)] = (
+        Field([], description="Taints of the Node, as `key=value:Effect`.")
     )
-    max_pods: Annotated[int, _between(1, 1000, "pods")] = Field(
+    max_pods: Annotated[int, between(1, 1000, "pods")] = Field(
         110, description="Most pods on the node."
     )
-    pod_pids_limit: Annotated[int, _between(1, 4194304, "processes")] = Field(
+    pod_pids_limit: Annotated[int, between(1, 4194304, "processes")] = Field(
         4096, description="Most processes in a pod."
     )
     kube_reserved: Reserved = Field({}, description="Resources kept for kubelet and runtime.")
     system_reserved: Reserved = Field({}, description="Resources kept for the system.")
     eviction_hard: dict[
-        Annotated[str, _one_of(EVICTION_SIGNALS, "an eviction signal")],
-        Annotated[str | None, AfterValidator(_threshold)],
+        Annotated[str, one_of(EVICTION_SIGNALS, "an eviction signal")],
+        Annotated[str | None, AfterValidator(check_threshold)],
     ] = Field(
         {
             "memory.available": "100Mi",
@@ -181,20 +161,22 @@ class NodeOptions(Declaration):
         },
         description="Thresholds at which pods are evicted at once.",
     )
-    cluster_dns: list[IpAddress] = Field([], description="Addresses of the cluster's DNS Service.")
-    cluster_domain: Annotated[str, AfterValidator(_domain)] = Field(
+    cluster_dns: Annotated[list[IpAddress], AfterValidator(_dns_servers)] = Field(
+        [], description="Addresses of the cluster's DNS Service."
+    )
+    cluster_domain: Annotated[str, AfterValidator(check_domain)] = Field(
         "cluster.local", description="DNS domain of the cluster."
     )
-    cgroup_driver: Annotated[str, _one_of(("systemd", "cgroupfs"), "a cgroup driver")] = Field(
+    cgroup_driver: Annotated[str, one_of(("systemd", "cgroupfs"), "a cgroup driver")] = Field(
         "systemd", description="cgroup driver; must be the container runtime's."
     )
-    container_runtime_endpoint: str = Field(
+    container_runtime_endpoint: Annotated[str, AfterValidator(check_socket)] = Field(
         "unix:///run/containerd/containerd.sock", description="CRI socket."
     )
     containerd: ContainerdOptions | None = Field(
         None, description="Write containerd's configuration too; unset, it is its owner's."
     )
-    proxy_mode: Annotated[str, _one_of(("nftables", "iptables", "ipvs"), "a proxy mode")] = Field(
+    proxy_mode: Annotated[str, one_of(("nftables", "iptables", "ipvs"), "a proxy mode")] = Field(
         "nftables", description="How kube-proxy implements Services."
     )
     kubelet_configuration: dict[str, Any] = Field(
@@ -203,13 +185,13 @@ class NodeOptions(Declaration):
     kube_proxy_configuration: dict[str, Any] = Field(
         {}, description="Further fields of KubeProxyConfiguration, checked against the version."
     )
-    verbosity: Annotated[int, _between(0, 10, "")] = Field(
+    verbosity: Annotated[int, between(0, 10)] = Field(
         2, description="Log verbosity of kubelet and kube-proxy."
     )
-    join_timeout_seconds: Annotated[int, _between(10, 3600, "seconds")] = Field(
+    join_timeout_seconds: Annotated[int, between(10, 3600, "seconds")] = Field(
         300, description="How long a node may take to become Ready."
     )
-    drain_timeout_seconds: Annotated[int, _between(0, 86400, "seconds")] = Field(
+    drain_timeout_seconds: Annotated[int, between(1, 86400, "seconds")] = Field(
         300, description="How long a drain may take."
     )
     drain_force: bool = Field(
@@ -222,7 +204,7 @@ def merge_options(levels: Iterable[NodeOptions]) -> NodeOptions:
     merged = {name: getattr(NodeOptions(), name) for name in NodeOptions.model_fields}
     for level in levels:
         merged = _merge(merged, _own(level))
-    return NodeOptions.model_validate(_without_null(merged))
+    return NodeOptions.model_validate(_without_null(merged), by_alias=False, by_name=True)
 
 
 def _own(level: Declaration) -> dict[str, Any]:

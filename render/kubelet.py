@@ -61,7 +61,12 @@ def render_kubelet_configuration(node: Node) -> str:
         "systemReserved": options.system_reserved,
         "tlsCipherSuites": list(TLS_CIPHER_SUITES),
     }
-    filled = {key: value for key, value in document.items() if value not in ([], {})}
+    # Without evictionHard the kubelet takes its own thresholds; an empty one means none.
+    filled = {
+        key: value
+        for key, value in document.items()
+        if value not in ([], {}) or key == "evictionHard"
+    }
     return render_yaml(merge_documents(filled, options.kubelet_configuration))
 
 
