@@ -55,11 +55,15 @@ env: $(VENV)/.installed ## print the shell lines for plain pulumi and kubectl: e
 ssh: $(VENV)/.installed ## open a shell on a host: make ssh NODE=n1 (PRINT=1 prints the command)
 	@$(RUN) lab ssh $(if $(PRINT),--print) $(or $(NODE),n1)
 
+.PHONY: reference
+reference: $(VENV)/.installed ## write the configuration reference and Pulumi.yaml's keys anew
+	@$(RUN) docs.reference
+
 .PHONY: lint
 lint: $(VENV)/.installed ## ruff, mypy, shellcheck
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p tests
+	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p tests
 	@$(VENV)/bin/shellcheck host/*.sh membership/run .ci/run
 
 .PHONY: test-fast

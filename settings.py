@@ -137,8 +137,8 @@ class Settings(Declaration):
     service_cidrs: Cidrs = Field(description="CIDRs of the Services.")
     binaries: dict[Annotated[str, AfterValidator(_version_key)], Binaries] = Field(
         {},
-        description="kubelet and kube-proxy by Kubernetes version; a version that is not "
-        "listed is expected in /usr/local/bin already.",
+        description="kubelet and kube-proxy by Kubernetes version; with none at all, both are "
+        "expected in /usr/local/bin of every host.",
     )
     kube_proxy_certificate: KubeProxyCertificateSettings = Field(
         KubeProxyCertificateSettings(), description="kube-proxy's client certificate."

@@ -1,0 +1,1 @@
+"""The project's documents, and the small program that keeps their generated parts fresh."""
