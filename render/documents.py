@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from unicodedata import category
 
 import yaml
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes also what Go's YAML library takes for a boolean or a number, and Python's does not.
+
+    Source: resolve.go of sigs.k8s.io/yaml/goyaml.v2; a node named `n` or `1e3` would be none.
+    """
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), list("yYnN"))
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(0[bBoOxX][\da-fA-F_]+|\.?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?)$"),
+    list("-+.0123456789"),
+)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Write a text with line breaks and the like on one line, with escapes."""
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def render_yaml(document: Mapping[str, Any]) -> str:
     """Write a YAML document with sorted keys, one value a line, so that a diff shows one line."""
-    text: str = yaml.safe_dump(
-        _plain(document), sort_keys=True, default_flow_style=False, width=4096, allow_unicode=True
+    text: str = yaml.dump(
+        _plain(document),
+        Dumper=_Dumper,
+        sort_keys=True,
+        default_flow_style=False,
+        width=4096,
     )
     return text
 
@@ -38,14 +68,14 @@ def render_unit(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
     """Write a systemd unit; a key may stand more than once, order is kept.
 
     Raises:
-        ValueError: a value has a line break, which would begin another setting.
+        ValueError: a value has a control character; a line break would begin another setting.
     """
     lines: list[str] = []
     for name, settings in sections.items():
         lines += ["", f"[{name}]"] if lines else [f"[{name}]"]
         for key, value in settings:
-            if "\n" in value:
-                raise ValueError(f"{name}.{key}: a unit's value must be one line")
+            if any(category(character) == "Cc" for character in value):
+                raise ValueError(f"{name}.{key}: a unit's value must be one line of text")
             lines.append(f"{key}={value}")
     return "\n".join(lines) + "\n"
 
