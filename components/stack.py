@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -93,15 +91,16 @@ def _binaries(settings: Settings, node: Node) -> NodeBinaries | None:
     )
 
 
-def _inventory(
-    settings: Settings, nodes: dict[str, WorkerNode]
-) -> pulumi.Output[dict[str, object]]:
-    """What `membership/run approve` reads: which certificate requests may be approved."""
+def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Output[str]:
+    """What `membership/run approve` reads: which certificate requests may be approved.
+
+    One line of JSON, since every run shows the outputs.
+    """
     cluster = RequestCluster(uid=settings.cluster_uid, context=settings.context)
     workers = {node.id for node in settings.nodes if node.is_worker}
     declared = [node.declared for node_id, node in sorted(nodes.items()) if node_id in workers]
     return pulumi.Output.all(*declared).apply(
-        lambda all_: json.loads(ApproveRequest(cluster=cluster, nodes=tuple(all_)).to_json())
+        lambda all_: ApproveRequest(cluster=cluster, nodes=tuple(all_)).to_json()
     )
 
 

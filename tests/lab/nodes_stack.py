@@ -29,7 +29,11 @@ _DIFF_URN = re.compile(r"\[urn=urn:pulumi:\S+::([\w-]+)\]")
 def copy_project(target: Path) -> Path:
     """Copy what git tracks, so that tests change no file of the checkout."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-coz", "--exclude-standard"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     for name in filter(None, listed.split("\0")):
         source = CHECKOUT / name
@@ -101,16 +105,21 @@ class NodesStack:
             listed = subprocess.run(["ps", "-eww", "-o", "args="], capture_output=True, check=True)
             self.seen_processes.append(listed.stdout.decode(errors="replace"))
 
-    def await_output(self, running: subprocess.Popen[str], text: str) -> None:
-        """Read what the CLI prints until it names this; keep reading, so that it never blocks."""
-        assert running.stdout
-        for line in running.stdout:
-            self.printed.append(line)
-            if text in line:
-                break
-        rest = threading.Thread(target=lambda: self.printed.extend(running.stdout or []))
-        rest.daemon = True
-        rest.start()
+    @contextlib.contextmanager
+    def running_until(self, text: str) -> Iterator[subprocess.Popen[str]]:
+        """Run `up` until the CLI has printed this; what comes after is the caller's."""
+        with self.start("up", "--yes", "--skip-preview", "--non-interactive") as running:
+            assert running.stdout
+            for line in running.stdout:
+                self.printed.append(line)
+                if text in line:
+                    break
+            # Read on, so that the CLI never waits for its reader.
+            reader = threading.Thread(target=self.printed.extend, args=(running.stdout,))
+            reader.start()
+            yield running
+            running.wait(timeout=60)
+            reader.join(timeout=60)
 
     def changes(self, printed: str) -> dict[str, int]:
         """Read the summary: how many resources were created, updated, deleted, replaced."""
@@ -192,9 +201,9 @@ class NodesStack:
 
     def ssh(self, host: str, command: str, check: bool = True) -> str:
         argv = lab_ssh.command(self.lab, self.lab.host(host))
-        done = subprocess.run([*argv, command], capture_output=True, text=True, check=False)
+        done = subprocess.run([*argv, command], capture_output=True, check=False)
         assert done.returncode == 0 or not check, done.stderr
-        return done.stdout
+        return done.stdout.decode(errors="replace")
 
     def start_times(self, host: str) -> dict[str, str]:
         show = "systemctl show --value -p ExecMainStartTimestampMonotonic"

@@ -157,7 +157,7 @@ def test_a_configuration_that_the_kubelet_refuses_is_rolled_back(nodes: NodesSta
     with nodes.changed({key: "no-such-policy"}):
         said = nodes.up(expect=False)
         assert re.search(r"n1: kubelet did not come up: .*no-such-policy", said), said
-        assert "the previous files are back" in said
+        assert "what was there before is back" in said
         assert nodes.ssh("n1", files) == before
     nodes.up()
     nodes.pulumi("preview", "--expect-no-changes")
@@ -168,9 +168,10 @@ def test_ctrl_c_while_a_node_is_waited_for_ends_at_once_and_the_next_up_goes_on(
     nodes: NodesStack,
 ) -> None:
     with nodes.changed({"pools.workers.nodes.n1.generation": 2}):
-        with nodes.paused("kube-controller-manager"):
-            running = nodes.start("up", "--yes", "--skip-preview", "--non-interactive")
-            nodes.await_output(running, "n1-membership")
+        with (
+            nodes.paused("kube-controller-manager"),
+            nodes.running_until("n1-membership") as running,
+        ):
             time.sleep(1)  # let the wait begin; there is nothing to watch from outside
             running.send_signal(signal.SIGINT)
             begin = time.monotonic()
@@ -184,10 +185,8 @@ def test_ctrl_c_while_a_node_is_waited_for_ends_at_once_and_the_next_up_goes_on(
 
 def test_an_up_that_is_killed_is_taken_up_by_the_next(nodes: NodesStack) -> None:
     with nodes.changed({"pools.workers.nodes.n2.generation": 2}):
-        running = nodes.start("up", "--yes", "--skip-preview", "--non-interactive")
-        nodes.await_output(running, "n2-credentials")
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait(timeout=10)
+        with nodes.running_until("n2-credentials") as running:
+            os.killpg(running.pid, signal.SIGKILL)
         nodes.prepare()
         nodes.up()
         assert nodes.ready() == {"n1": "v1.37.2", "n2": "v1.37.2"}
