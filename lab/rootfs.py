@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,8 @@ def command(target: Path, sources: Path | None) -> list[str]:
         "mmdebstrap",
         "--variant=minbase",
         "--mode=root",
+        # A power cut costs the run, not the cache: it gets the folder only when it is whole.
+        "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT),
         f"--include={','.join(PACKAGES)}",
         *(f"--customize-hook={hook}" for hook in _HOOKS),
@@ -84,5 +87,6 @@ def ensure(cache: Cache, report: Callable[[str], None]) -> Path:
             )
         if done.returncode != 0:
             raise LabError(f"mmdebstrap failed; its log {log} says:\n{tail(log)}")
+        os.sync()  # the new name must not stand on files that a power cut empties
         root.rename(final)
     return final

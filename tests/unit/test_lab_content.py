@@ -5,12 +5,14 @@ from __future__ import annotations
 import configparser
 import io
 import json
+import subprocess
 import tarfile
 import tomllib
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -24,6 +26,7 @@ from lab import images, ssh
 from lab.control_plane import make_files
 from lab.host_files import File, cni_config, host_files
 from lab.pod_network import NodeNetwork, node_network
+from lab.processes import _ENTER
 from lab.rootfs import command
 from lab.spec import Host, LabSpec
 
@@ -138,6 +141,24 @@ def test_only_root_reads_a_hosts_private_key() -> None:
     private = [file for file in files_of().values() if "PRIVATE" in file.content]
 
     assert [(file.path, file.mode) for file in private] == [("etc/ssh/ssh_host_ed25519_key", 0o600)]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"#!/bin/sh\n{_ENTER}",
+        f"#!/bin/sh\n{images.commands()[images.WEB][-1]}",
+        files_of()["usr/local/sbin/lab-setup"].content,
+    ],
+    ids=["enter", "web", "setup"],
+)
+def test_the_shell_that_the_lab_writes_passes_shellcheck(script: str) -> None:
+    checked = subprocess.run(
+        ["shellcheck", "-"], input=script, capture_output=True, text=True, check=False
+    )
+
+    assert checked.stdout == ""
+    assert checked.returncode == 0
 
 
 def test_the_pod_network_of_a_node_is_its_own_range() -> None:
