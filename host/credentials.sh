@@ -1,47 +1,46 @@
-# shellcheck shell=sh disable=SC2154
-# What only the credentials script does: one life of a node (a generation in a cluster) ends, the next begins.
+# shellcheck shell=sh disable=SC2015,SC2034,SC2154
+# Only the credentials script: few files, so a .kn-old beside one says that a run was killed.
 conf=/etc/kubernetes/kubelet.conf
+boot=/etc/kubernetes/bootstrap-kubelet.conf
 
-# ours: only where the kubelet is ours is its life; beside kube-proxy alone runs somebody else's.
-ours() { case " $units" in *' kubelet='*) ;; *) false ;; esac; }
-
-# life: clear the host of an earlier life, and refuse one that is not ours to end.
-life() {
-  ours && [ "$action" = apply ] || return 0
-  old=$(cat "$state/generation" 2>/dev/null)
-  case $old in
-  "$cluster $generation") return ;;
-  '') [ ! -e "$conf" ] || die "$conf is of a kubelet that was not set up here; take the host out of its cluster, remove the file and run again" ;;
-  *" $generation") die "the host is generation $generation of cluster ${old% *}, not of $cluster; raise the node's generation to move it" ;;
-  esac
-  clear_life
-  echo "$cluster $generation" >"$state/generation.new" && mv "$state/generation.new" "$state/generation"
+recover() {
+  for p in $old; do ! exists "$p.kn-old" || { mv -fT "$p.kn-old" "$p" && again=1; }; done
 }
 
-# clear_life: pods, the kubelet's identity and state; volumes are unmounted first, never deleted through.
-clear_life() {
-  systemctl stop kubelet 2>/dev/null
-  ! systemctl -q is-active kubelet || die "kubelet does not stop"
-  clear_pods
-  rm -rf --one-file-system "${root:?}"/pod* "$root"/pki "$root"/plugins* "$root"/device-plugins \
-    "$root"/checkpoints "$root"/image_manager "$root"/*_state || die "cannot clear $root"
-  rm -f "$conf"
+undo() {
+  for p in $changes; do
+    if exists "$p.kn-old"; then mv -fT "$p.kn-old" "$p"; else rm -f "$p"; fi
+  done
+  turn
 }
 
-# wanted: only what runs is restarted here. A kubelet.conf made from another bootstrap file (server or
-# CA) goes with it: the kubelet writes it again, and keeps its certificate.
-wanted() {
-  ! has "$changes" /etc/kubernetes/bootstrap-kubelet.conf || ! exists "$conf" || changes="$changes $conf"
+# cluster FILE: which API server and CA a kubeconfig names.
+cluster() { grep -E '^ *(server|certificate-authority[a-z-]*):' "$1" | tr -d ' "' | sort; }
+
+finish() {
+  [ "$action" = apply ] || { remove; return; }
+  stale
+  # Of another server or CA, kubelet.conf goes too: the kubelet writes it again, and keeps its certificate.
+  if [ -e "$boot.kn-new" ] && [ -e "$conf" ] && [ "$(cluster "$boot.kn-new")" != "$(cluster "$conf")" ]; then
+    changes="$changes $conf" need="$need kubelet"
+  fi
   runs=''
   for u in $need; do [ "$(systemctl is-active "$u")" = inactive ] || runs="$runs $u"; done
   need=$runs
+  for p in $changes; do ! exists "$p" || ln -f "$p" "$p.kn-old" || die "cannot keep $p"; done
+  open=1
+  for p in $changes; do
+    if [ -e "$p.kn-new" ]; then mv -fT "$p.kn-new" "$p"; else rm -f "$p"; fi || die "cannot replace $p"
+  done
+  turn
+  await_all || die "$u did not come up with the new credentials; those before are back"
+  settled
 }
 
-removing() {
-  ours || return 0
-  theirs=$(sed -n 's/^ *server: *//p' "$conf" 2>/dev/null | head -n 1)
-  [ "${theirs:-$server}" = "$server" ] || die "$conf is of a kubelet of $theirs by now; nothing of it was removed"
-  clear_life
-  rm -f "$state/generation"
-  rmdir "$root" 2>/dev/null
+remove() {
+  for p in $old $paths; do [ -d "$p" ] || rm -f "$p" "$p".kn-* || die "cannot remove $p"; done
+  for p in $(echo "$old" | tr " " "\n" | sort -r); do rmdir "$p" 2>/dev/null; done
+  rm -f "$list"
+  rmdir "$state" 2>/dev/null
+  result
 }

@@ -1,5 +1,36 @@
-# shellcheck shell=sh disable=SC2015,SC2154,SC2034
-# What only the units script does: binaries by URL, and units that are not running.
+# shellcheck shell=sh disable=SC2015,SC2034,SC2154
+# Only the units script: a transaction over files, programs and units, with a journal in $journal:
+# "+ PATH" was there before (its .kn-old is put back), "- PATH" was not. Its removal is the commit.
+journal=$state/journal
+reload='' proxy=kube-proxy
+
+recover() {
+  rm -f "$journal.new"
+  [ ! -e "$journal" ] || { revert && again=1 reload=1; }
+  for p in $old; do rm -f "$p.kn-old"; done
+}
+
+revert() {
+  while read -r was p; do
+    case $was in
+    +) ! exists "$p.kn-old" || mv -fT "$p.kn-old" "$p" ;;
+    -) drop "$p" ;;
+    esac
+  done <"$journal"
+}
+
+undo() {
+  revert
+  reload=1
+  restart
+  rm -f "$journal"
+}
+
+dir() {
+  [ "$action" = apply ] || return 0
+  parents "$1/"
+  chown 0:0 "$1" && chmod "$2" "$1" || die "cannot set the mode of $1"
+}
 
 sum() { echo "$2  $1" | sha256sum -c --status 2>/dev/null; }
 
@@ -8,7 +39,8 @@ binary() {
   case $1 in */kube-proxy) proxy=$1 ;; esac
   [ "$action" = apply ] || return 0
   if sum "$1" "$3"; then
-    ! grep -qxF "$1" "$list" 2>/dev/null || paths="$paths $1"
+    ! has "$old" "$1" || paths="$paths $1"
+    [ -z "$again" ] || need="$need $4"
     chown 0:0 "$1" && chmod 755 "$1"
     return
   fi
@@ -16,8 +48,8 @@ binary() {
   note "$1"
   parents "$1"
   download "$1.kn-part" "$2" "$3"
-  chown 0:0 "$1.kn-part" && chmod 755 "$1.kn-part" && mv -fT "$1.kn-part" "$1.kn-new" || die "cannot stage $1"
-  staged "$1" "$4"
+  mv -fT "$1.kn-part" "$1.kn-new"
+  staged "$1" 0755 "$4"
 }
 
 # download FILE URL SHA256: go on with a part of an earlier run; a part of something else starts anew.
@@ -42,11 +74,83 @@ download() {
   done
 }
 
-# wanted: a unit that does not run is restarted too, whatever changed.
-wanted() {
-  for u in $units; do
-    systemctl -q is-active "${u%%=*}" || need="$need ${u%%=*}"
+# drop PATH: remove a file; a unit is stopped first, and what kube-proxy wrote into the kernel goes.
+drop() {
+  case $1 in
+  */systemd/system/*.service)
+    u=${1##*/} reload=1
+    systemctl -q disable --now "$u" 2>/dev/null
+    ! systemctl -q is-active "$u" || die "$u does not stop"
+    [ "$u" != kube-proxy.service ] || timeout 60 "$proxy" --cleanup >/dev/null 2>&1
+    ;;
+  esac
+  rm -f "$1" || die "cannot remove $1"
+}
+
+commit() {
+  for p in $changes; do
+    rm -f "$p.kn-old"
+    if exists "$p"; then echo "+ $p"; else echo "- $p"; fi
+  done >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" || die "cannot write $journal"
+  open=1
+  for p in $changes; do
+    case $p in */systemd/system/*) reload=1 ;; esac
+    ! exists "$p" || ln "$p" "$p.kn-old" || die "cannot keep $p"
+    if [ -e "$p.kn-new" ]; then mv -fT "$p.kn-new" "$p" || die "cannot replace $p"; else drop "$p"; fi
   done
 }
 
-removing() { :; }
+# restart: the units in $need that there are.
+restart() {
+  [ -z "$reload" ] || systemctl daemon-reload || die "systemctl daemon-reload failed"
+  there='' off=''
+  for u in $need; do
+    systemctl -q cat "$u" >/dev/null 2>&1 || continue
+    there="$there $u"
+    systemctl -q is-enabled "$u" 2>/dev/null || off="$off $u"
+  done
+  # shellcheck disable=SC2086
+  [ -z "$off" ] || systemctl -q enable $off 2>/dev/null
+  need=$there
+  turn
+}
+
+# why UNIT: its own last error line, without control characters.
+why() {
+  journalctl --sync 2>/dev/null
+  j=$(journalctl -q --no-pager -o cat -u "$1" --since "@$since" -n 200 2>/dev/null)
+  e=$(echo "$j" | grep -E '^[EF][0-9]|rror|panic')
+  echo "${e:-$j}" | tail -n 1 | tr -cd '[:print:]' | cut -c 1-400
+}
+
+finish() {
+  [ "$action" = apply ] || { remove; return; }
+  stale
+  for u in $units; do
+    systemctl -q is-active "${u%%=*}" || need="$need ${u%%=*}"
+  done
+  [ -z "$changes" ] || commit
+  [ -z "$need$reload" ] || restart
+  if ! await_all; then
+    e=$(why "$u")
+    die "$u did not come up: ${e:-its journal says nothing}${open:+; what was there before is put back}"
+  fi
+  rm -f "$journal"
+  settled
+}
+
+remove() {
+  all=$(for p in $old $paths; do echo "$p"; done | sort -ru)
+  for p in $all; do case $p in *.service) drop "$p" ;; esac; done
+  ! ours || clear_life
+  for p in $all; do
+    case $p in
+    */) rmdir "$p" 2>/dev/null ;;
+    *) drop "$p" && rm -f "$p".kn-* ;;
+    esac
+  done
+  [ -z "$reload" ] || systemctl daemon-reload
+  rm -f "$state/generation" "$list" "$journal"
+  rmdir "$root" "$state" 2>/dev/null
+  result
+}

@@ -43,12 +43,14 @@ class NodeBinaries:
 def render_node_preflight(cluster: Cluster, node: Node) -> str:
     """Render the read-only look at the host."""
     fail_swap_on = node.options.kubelet_configuration.get("failSwapOn", True)
+    socket = node.options.container_runtime_endpoint.removeprefix("unix://")
     return render_preflight_script(
         node_id=node.id,
         api_server=cluster.server,
         ca_pem=cluster.ca_certificate,
-        fail_swap_on=bool(fail_swap_on),
-        runtime_socket=node.options.container_runtime_endpoint.removeprefix("unix://"),
+        # kube-proxy alone needs no container runtime, and minds no swap.
+        fail_swap_on=node.is_worker and bool(fail_swap_on),
+        runtime_socket=socket if node.is_worker else "",
         units=_units(node),
     )
 
@@ -72,8 +74,6 @@ def render_node_credentials(
         node_id=node.id,
         generation=node.generation,
         reapply=node.reapply,
-        cluster_uid=cluster.uid,
-        api_server=cluster.server,
         files=files,
         units=_units(node),
         kubelet_root=paths.KUBELET_ROOT,
@@ -86,10 +86,13 @@ def render_node_units(cluster: Cluster, node: Node, binaries: NodeBinaries | Non
         node_id=node.id,
         generation=node.generation,
         reapply=node.reapply,
+        cluster_uid=cluster.uid,
+        api_server=cluster.server,
         files=_files(cluster, node),
         binaries=_binaries(node, binaries) if binaries else (),
         directories=_directories(node),
         units=_units(node),
+        kubelet_root=paths.KUBELET_ROOT,
     )
 
 

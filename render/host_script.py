@@ -96,6 +96,8 @@ def render_units_script(
     *,
     node_id: str,
     generation: int,
+    cluster_uid: str,
+    api_server: str,
     files: Iterable[ManagedFile],
     binaries: Iterable[Binary] = (),
     directories: Iterable[Directory] = (),
@@ -104,21 +106,23 @@ def render_units_script(
     wait_seconds: int = 60,
     kubelet_root: str = "/var/lib/kubelet",
 ) -> str:
-    """Return the script that installs binaries, configuration and units (nothing secret)."""
+    """Return the script that installs binaries, configuration and units (nothing secret).
+
+    Where a kubelet is among the units, it first clears the host of an earlier generation (pods,
+    identity, mounts); its remove action does the same at the end. `api_server` is the URL that
+    the kubeconfig files name: the kubelet of another one is never removed.
+    """
     units = tuple(units)
+    life = {
+        "cluster": cluster_uid,
+        "generation": str(int(generation)),
+        "server": _checked(URL, api_server, "api_server"),
+    }
     parts = [
-        _header(
-            "units",
-            node_id=node_id,
-            generation=generation,
-            reapply=reapply,
-            units=units,
-            wait_seconds=wait_seconds,
-            kubelet_root=kubelet_root,
-        ),
-        _constant("common"),
-        _constant("units"),
-        "begin\n",
+        _header("units", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root),
+        *_settings(life),
+        *(_constant(name) for name in ("base", "units", "pods", "life")),
+        "begin\nlife\n",
         *_directories(directories),
         *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
         *_files(files, units),
@@ -130,42 +134,21 @@ def render_credentials_script(
     *,
     node_id: str,
     generation: int,
-    cluster_uid: str,
-    api_server: str,
     files: Iterable[ManagedFile],
-    directories: Iterable[Directory] = (),
     units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
     reapply: int = 0,
     wait_seconds: int = 60,
     kubelet_root: str = "/var/lib/kubelet",
 ) -> str:
-    """Return the script that puts the secret files there, and begins and ends a node's life.
-
-    It clears the host of an earlier generation (pods, identity, mounts), and its remove action
-    does the same at the end. `api_server` is the URL as it stands in the kubeconfig files.
-    """
+    """Return the script that puts the secret files there, and restarts what runs with them."""
     units = tuple(units)
-    settings = {
-        "cluster": cluster_uid,
-        "generation": str(int(generation)),
-        "server": _checked(URL, api_server, "api_server"),
-    }
     parts = [
         _header(
-            "credentials",
-            node_id=node_id,
-            generation=generation,
-            reapply=reapply,
-            units=units,
-            wait_seconds=wait_seconds,
-            kubelet_root=kubelet_root,
+            "credentials", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root
         ),
-        *(f"{name}={shell_word(value)}\n" for name, value in settings.items()),
-        _constant("common"),
-        _constant("pods"),
-        _constant("credentials"),
-        "begin\nlife\n",
-        *_directories(directories),
+        *_settings({"generation": str(int(generation))}),
+        *(_constant(name) for name in ("base", "credentials")),
+        "begin\n",
         *_files(files, units),
     ]
     return _closed(parts, "finish\n")
@@ -190,7 +173,7 @@ def render_preflight_script(
         "tools": " ".join(TOOLS),
     }
     parts = [
-        *(f"{name}={shell_word(value)}\n" for name, value in settings.items()),
+        *_settings(settings),
         _constant("preflight"),
         _heredoc("main", ca_pem, "ca_pem"),
     ]
@@ -216,7 +199,7 @@ def render_service_check_script(
         "wait": str(int(wait_seconds)),
     }
     parts = [
-        *(f"{name}={shell_word(value)}\n" for name, value in settings.items()),
+        *_settings(settings),
         _constant("service_check"),
         _heredoc("ask", ca_pem, "ca_pem"),
     ]
@@ -233,13 +216,12 @@ def _constant(name: str) -> str:
 
 def _header(
     part: str,
-    *,
     node_id: str,
-    generation: int,
     reapply: int,
     units: tuple[ServiceUnit, ...],
+    *,
     wait_seconds: int,
-    kubelet_root: str,
+    root: str,
 ) -> str:
     words = []
     for unit in units:
@@ -247,13 +229,19 @@ def _header(
             _checked(URL, unit.health_url, f"{unit.name} health_url")
         name = _checked(UNIT, unit.name, "unit")
         words.append(f"{name}={int(unit.settle_seconds)}={unit.health_url}")
-    root = _checked(PATH, kubelet_root, "kubelet_root")
-    return (
-        f"# generation {int(generation)}, reapply {int(reapply)}\n"
-        f"action=$1 node={shell_word(_checked(NODE_ID, node_id, 'node_id'))} part={part}"
-        f" root={shell_word(root)} wait={int(wait_seconds)}\n"
-        f"units={shell_word(' '.join(words))}\n"
-    )
+    settings = {
+        "node": _checked(NODE_ID, node_id, "node_id"),
+        "part": part,
+        "reapply": str(int(reapply)),
+        "root": _checked(PATH, root, "kubelet_root"),
+        "units": " ".join(words),
+        "wait": str(int(wait_seconds)),
+    }
+    return "".join(["action=$1\n", *_settings(settings)])
+
+
+def _settings(settings: dict[str, str]) -> list[str]:
+    return [f"{name}={shell_word(value)}\n" for name, value in settings.items()]
 
 
 def _directories(directories: Iterable[Directory]) -> list[str]:

@@ -239,6 +239,8 @@ class Node:
         return render_units_script(
             node_id=self.node_id,
             generation=self.generation,
+            cluster_uid=self.cluster_uid,
+            api_server=API,
             wait_seconds=self.wait_seconds,
             files=[
                 ManagedFile(
@@ -268,8 +270,6 @@ class Node:
         return render_credentials_script(
             node_id=self.node_id,
             generation=self.generation,
-            cluster_uid=self.cluster_uid,
-            api_server=server,
             wait_seconds=self.wait_seconds,
             files=[
                 ManagedFile(

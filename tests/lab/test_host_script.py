@@ -16,6 +16,7 @@ from kube_nodes.render.host_script import ManagedFile, render_receiver
 from lab import lifecycle
 from lab.spec import load
 from tests.lab.script_host import (
+    API,
     KUBE_PROXY_CONFIG,
     KUBELET_CONFIG,
     Artifacts,
@@ -32,6 +33,8 @@ pytestmark = [
 ]
 # What ssh says when the command's own process ended by a signal, as timeout does after its child.
 KILLED = 255
+# Every step is some minutes; a new one is tried at each release with KUBE_NODES_TEST_EVERY_STEP=1.
+STRIDE = 1 if os.environ.get("KUBE_NODES_TEST_EVERY_STEP") else 11
 KUBELET_UNIT = "/etc/systemd/system/kubelet.service"
 EXTRA = ManagedFile(path="/etc/kubernetes/extra.conf", content="extra\n", restarts=("kubelet",))
 
@@ -68,8 +71,8 @@ def node(host: ScriptHost, server: Artifacts) -> Iterator[Node]:
     yield node
     server.ranges, server.cut_after, server.hold = True, None, None
     plain = Node(server)
+    host.sh("rm -f /etc/kubernetes/kubelet.conf")
     assert host.run(plain.units(), "remove").status == 0
-    host.sh("rm -f /var/lib/kube-nodes/generation /etc/kubernetes/kubelet.conf")
     assert host.run(plain.credentials(), "remove").status == 0
     host.sh("rm -rf /run/fake-* /usr/local/bin/kube* /etc/kubernetes /var/lib/kube*")
     assert host.litter() == ""
@@ -192,14 +195,13 @@ def test_a_file_that_is_no_longer_declared_goes_and_comes_back_with_what_was_bef
     assert not host.exists(EXTRA.path)
 
 
-@pytest.mark.parametrize("offset", [1, 2, 3, 4, 5, 6])
 def test_a_run_that_is_killed_at_any_step_is_completed_or_undone_by_the_next(
-    host: ScriptHost, node: Node, offset: int
+    host: ScriptHost, node: Node
 ) -> None:
     before = Node(node.artifacts, extra=(EXTRA,))
     after = Node(node.artifacts, kubelet_config="maxPods: 7\n", note="after", build=2)
     bad = Node(node.artifacts, kubelet_config="broken: 1\n", note="bad", build=2)
-    for step in range(offset, 1000, 6):
+    for step in range(1, 1000, STRIDE):
         attempt, then = [(after, after), (after, before), (bad, before)][step % 3]
         assert host.run(before.units()).status == 0
         if host.run(killed_at(attempt.units(), step)).status != KILLED:
@@ -322,39 +324,93 @@ def test_credentials_are_0600_and_in_no_argument_list_and_restart_what_runs(
 def test_a_new_generation_clears_identity_and_pods_of_the_one_before(
     host: ScriptHost, node: Node
 ) -> None:
-    host.run(node.credentials())
     host.run(node.units())
     host.sh(
-        "cd /var/lib/kubelet; mkdir -p pki pods/uid/volumes/v; touch pki/x"
-        "; touch /etc/kubernetes/kubelet.conf; mount -t tmpfs none pods/uid/volumes/v"
-        "; touch pods/uid/volumes/v/data"
+        "cd /var/lib/kubelet; mkdir -p pki pods/uid/volumes/v /etc/kubernetes; touch pki/x"
+        "; echo server: there >/etc/kubernetes/kubelet.conf"
+        "; mount -t tmpfs none pods/uid/volumes/v; touch pods/uid/volumes/v/data"
     )
-    assert host.run(node.credentials()).status == 0
+    assert host.run(node.units()).restarted == []
     assert host.exists("/var/lib/kubelet/pki/x")
     node.generation = 2
-    assert host.run(node.credentials()).status == 0
+    run = host.run(node.units())
+    assert (run.status, run.restarted) == (0, ["kubelet"])
     assert host.sh("cd /var/lib/kubelet; ls -d pki pods; cat /etc/kubernetes/kubelet.conf") == ""
-    assert not host.active("kubelet")
     assert host.read("/var/lib/kube-nodes/generation") == "uid-1 2\n"
-    assert host.run(node.units()).restarted == ["kubelet"]
 
 
 def test_a_kubelet_that_somebody_else_set_up_is_left_alone(host: ScriptHost, node: Node) -> None:
     host.sh("mkdir -p /etc/kubernetes; echo 'server: https://other' >/etc/kubernetes/kubelet.conf")
-    run = host.run(node.credentials())
+    run = host.run(node.units())
     assert run.status == 1
     assert run.err.startswith("node-1: /etc/kubernetes/kubelet.conf is of a kubelet that was not")
-    assert not host.exists("/etc/kubernetes/proxy.conf")
-    assert "other" in host.read("/etc/kubernetes/kubelet.conf")
+    assert not host.exists(KUBELET_UNIT)
+
+
+def test_a_host_that_another_cluster_took_over_is_not_cleared_by_the_removal(
+    host: ScriptHost, node: Node
+) -> None:
+    host.run(node.units())
+    host.sh("mkdir -p /etc/kubernetes; echo 'server: https://other' >/etc/kubernetes/kubelet.conf")
+    host.sh("mkdir -p /var/lib/kubelet/pods/theirs")
+    run = host.run(node.units(), "remove")
+    assert (run.status, "a kubelet of https://other by now" in run.err) == (1, True)
+    assert host.exists("/var/lib/kubelet/pods/theirs")
+    host.sh("rm /etc/kubernetes/kubelet.conf")
 
 
 def test_the_same_generation_of_another_cluster_is_refused(host: ScriptHost, node: Node) -> None:
-    host.run(node.credentials())
+    host.run(node.units())
     node.cluster_uid = "uid-2"
-    run = host.run(node.credentials())
+    run = host.run(node.units())
     assert run.status == 1 and "raise the node's generation" in run.err
     node.generation = 2
-    assert host.run(node.credentials()).status == 0
+    assert host.run(node.units()).status == 0
+
+
+def test_new_credentials_that_do_not_work_are_taken_back(host: ScriptHost, node: Node) -> None:
+    host.run(node.credentials())
+    host.run(node.units())
+    host.sh("mkdir -p /var/lib/kubelet/pki; touch /var/lib/kubelet/pki/kubelet-client-current.pem")
+    node.wait_seconds = 1
+    script = node.credentials(token="bad-secret").replace("10256/healthz", "10256/nothing")
+    run = host.run(script)
+    assert run.status == 1
+    assert run.err.startswith("node-1: kube-proxy did not come up with the new credentials")
+    assert "a-secret" in host.read("/etc/kubernetes/proxy.conf")
+    assert host.active("kube-proxy")
+    assert host.litter() == ""
+
+
+def test_a_new_server_makes_the_kubelet_write_its_kubeconfig_again(
+    host: ScriptHost, node: Node
+) -> None:
+    host.run(node.credentials())
+    host.run(node.units())
+    host.sh(f"echo '  server: {API}' >/etc/kubernetes/kubelet.conf")
+    assert host.run(node.credentials(token="other")).restarted == ["kube-proxy"]
+    assert host.exists("/etc/kubernetes/kubelet.conf")
+    run = host.run(node.credentials(server="https://192.0.2.2:6443"))
+    assert run.restarted == ["kubelet", "kube-proxy"]
+    assert not host.exists("/etc/kubernetes/kubelet.conf")
+
+
+def test_credentials_that_are_killed_at_any_step_are_completed_by_the_next_run(
+    host: ScriptHost, node: Node
+) -> None:
+    host.run(node.credentials())
+    host.run(node.units())
+    for step in range(1, 1000, STRIDE):
+        token = f"token-{step}"
+        if host.run(killed_at(node.credentials(token=token), step)).status != KILLED:
+            break
+        token = token if step % 2 else "a-secret"
+        assert host.run(node.credentials(token=token)).status == 0
+        assert token in host.read("/etc/kubernetes/proxy.conf")
+        assert token in host.read("/etc/kubernetes/bootstrap-kubelet.conf")
+        assert host.litter() == ""
+        assert host.active("kube-proxy")
+    assert step > 20
 
 
 def test_removal_leaves_nothing_of_ours_and_everything_of_others(
@@ -386,7 +442,7 @@ def test_a_program_that_was_there_before_us_stays(host: ScriptHost, node: Node) 
 def test_a_mount_that_is_in_use_stops_the_removal_before_anything_behind_it_is_deleted(
     host: ScriptHost, node: Node
 ) -> None:
-    host.run(node.credentials())
+    host.run(node.units())
     host.sh("mkdir -p '/var/lib/kubelet/pods/uid/a b' /srv/volume; echo data >/srv/volume/file")
     host.sh("mount --bind /srv/volume '/var/lib/kubelet/pods/uid/a b'")
     holder = subprocess.Popen(
@@ -395,23 +451,22 @@ def test_a_mount_that_is_in_use_stops_the_removal_before_anything_behind_it_is_d
         text=True,
     )
     assert holder.stdout is not None and holder.stdout.readline() == "in\n"
-    run = host.run(node.credentials(), "remove")
+    run = host.run(node.units(), "remove")
     assert run.status == 1
     assert "cannot be unmounted" in run.err
     assert host.read("/srv/volume/file") == "data\n"
     host.sh("kill $(pgrep -x sleep)")
     holder.wait()
     holder.stdout.close()
-    assert host.run(node.credentials(), "remove").status == 0
+    assert host.run(node.units(), "remove").status == 0
     assert host.read("/srv/volume/file") == "data\n"
     assert not host.exists("/var/lib/kubelet")
 
 
-@pytest.mark.parametrize("offset", [1, 2, 3, 4])
 def test_a_removal_that_is_killed_at_any_step_is_completed_by_the_next(
-    host: ScriptHost, node: Node, offset: int
+    host: ScriptHost, node: Node
 ) -> None:
-    for step in range(offset, 1000, 4):
+    for step in range(1, 1000, STRIDE):
         host.run(node.credentials())
         host.run(node.units())
         killed = [

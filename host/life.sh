@@ -1,0 +1,31 @@
+# shellcheck shell=sh disable=SC2015,SC2154
+# One life of a node is a generation in a cluster: it begins on a host without pods and identity.
+conf=/etc/kubernetes/kubelet.conf
+
+# ours: only where the kubelet is ours is its life; beside kube-proxy alone runs somebody else's.
+ours() { has "$(echo "$units" | tr '=' ' ')" kubelet; }
+
+# life: end an earlier one, and refuse to end one that is not ours.
+life() {
+  ours && [ "$action" = apply ] || return 0
+  was=$(cat "$state/generation" 2>/dev/null)
+  case $was in
+  "$cluster $generation") return ;;
+  '') [ ! -e "$conf" ] || die "$conf is of a kubelet that was not set up here; take the host out of its cluster, remove the file and run again" ;;
+  *" $generation") die "the host is generation $generation of cluster ${was% *}, not of $cluster; raise the node's generation to move it" ;;
+  esac
+  clear_life
+  echo "$cluster $generation" >"$state/generation.new" && mv "$state/generation.new" "$state/generation"
+}
+
+# clear_life: pods, the kubelet's identity and state; volumes are unmounted first, never deleted through.
+clear_life() {
+  theirs=$(sed -n 's/^ *server: *//p' "$conf" 2>/dev/null)
+  [ "$action" = apply ] || [ "${theirs:-$server}" = "$server" ] ||
+    die "$conf is of a kubelet of $theirs by now; nothing of it was removed"
+  systemctl stop kubelet 2>/dev/null
+  ! systemctl -q is-active kubelet || die "kubelet does not stop"
+  clear_pods
+  rm -rf --one-file-system "${root:?}"/pod* "$root"/pki "$root"/plugins* "$root"/device-plugins \
+    "$root"/checkpoints "$root"/image_manager "$root"/*_state "$conf" || die "cannot clear $root"
+}
