@@ -1,0 +1,55 @@
+action=$1
+node=n1
+part=units
+reapply=0
+root=/var/lib/kubelet
+units=kube-proxy=2=http://127.0.0.1:10256/healthz
+wait=60
+cluster=6f1c7b0e-2f0a-4d58-9a9d-0f4f1c3c2b11
+generation=1
+server=https://192.0.2.10:6443
+# … host/base.sh …
+# … host/units.sh …
+# … host/pods.sh …
+# … host/life.sh …
+begin
+life
+dir /var/lib/kube-proxy 0700
+binary /usr/local/bin/kube-proxy https://files.example/kube-proxy bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb kube-proxy
+put /etc/kubernetes/pki/ca.crt 0644 kube-proxy <<'END'
+-----BEGIN CERTIFICATE-----
+MIIclusterca
+-----END CERTIFICATE-----
+END
+put /etc/systemd/system/kube-proxy.service 0600 kube-proxy <<'END'
+[Unit]
+Description=kube-proxy: the Kubernetes network proxy
+Documentation=https://kubernetes.io/docs/concepts/architecture/#kube-proxy
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf
+Restart=always
+RestartSec=5
+LimitNOFILE=65536
+
+[Install]
+WantedBy=multi-user.target
+END
+put /var/lib/kube-proxy/config.conf 0600 kube-proxy <<'END'
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+bindAddress: 192.0.2.21
+clientConnection:
+  kubeconfig: /etc/kubernetes/proxy.conf
+clusterCIDR: 10.200.0.0/16
+hostnameOverride: n1
+kind: KubeProxyConfiguration
+logging:
+  verbosity: 2
+metricsBindAddress: 127.0.0.1:10249
+mode: nftables
+END
+finish
+# end
