@@ -149,6 +149,20 @@ def test_up_goes_on_after_a_kill_in_its_middle(own_lab: LabSpec, seconds: float)
     assert traces(spec) == {}
 
 
+def test_ctrl_c_ends_up_at_once_and_down_leaves_nothing_of_it(own_lab: LabSpec) -> None:
+    with subprocess.Popen(up_command(own_lab, "n1"), stderr=subprocess.PIPE, text=True) as process:
+        _wait(lambda: "host-n1" in records(own_lab))
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        _, errors = process.communicate()
+
+    assert process.returncode == 130
+    assert time.monotonic() - begin < 2
+    assert "interrupted; run the same command again" in errors
+    assert lifecycle.down(own_lab.directory, print) == []
+    assert traces(own_lab) == {}
+
+
 def test_down_after_a_crash_of_everything_leaves_nothing(own_lab: LabSpec) -> None:
     spec = lifecycle.up(own_lab.directory, wish(own_lab, ("n1",)), print)
     for pid in records(spec).values():
