@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files as package_files
+from itertools import takewhile
+from string import ascii_letters
 
 from kube_nodes.render.quoting import shell_word
 
@@ -20,6 +22,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 URL = re.compile(r"https?://[^\s@/]+(/[^\s]*)?")
 UNIT = re.compile(r"[A-Za-z0-9_-]+")
 RUN_ID = re.compile(r"[0-9a-f-]{1,64}")
+DELIMITERS = ("END", *(f"{letter}END" for letter in ascii_letters))
 TOOLS = (
     "cmp", "curl", "find", "flock", "journalctl", "mountpoint", "sha256sum", "systemctl",
     "timeout", "umount", "xargs",
@@ -284,11 +287,21 @@ def _heredoc(call: str, content: str, subject: str) -> str:
         raise ValueError(f"{subject} content: holds a NUL character; give text")
     if content and not content.endswith("\n"):
         raise ValueError(f"{subject} content: does not end with a line break; add one")
-    end, number = "END", 0
-    while end in content.split("\n"):
-        number += 1
-        end = f"END{number}"
+    lines = content.split("\n")
+    end = next((word for word in DELIMITERS if not any(_breaks(line, word) for line in lines)), "")
+    if not end:
+        raise ValueError(f"{subject} content: every possible delimiter stands in it")
     return f"{call} <<'{end}'\n{content}{end}\n"
+
+
+def _breaks(line: str, end: str) -> bool:
+    """Say whether a line ends the here-document, or loses a byte in it.
+
+    dash 0.5.12 drops the first byte of a character beyond ASCII that follows a beginning of the
+    delimiter at the start of a line.
+    """
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(line, end, strict=False)))
+    return line == end or (0 < same < len(line) and not line[same].isascii())
 
 
 def _closed(parts: Iterable[str], last: str) -> str:

@@ -1,0 +1,227 @@
+"""Rendering what runs on a node: every text arrives as it is, and no value can end its line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kube_nodes.render import host_script
+from kube_nodes.render.host_script import (
+    KUBE_PROXY,
+    KUBELET,
+    Binary,
+    Directory,
+    ManagedFile,
+    ServiceUnit,
+    render_credentials_script,
+    render_preflight_script,
+    render_receiver,
+    render_service_check_script,
+    render_units_script,
+)
+from kube_nodes.render.quoting import shell_word
+
+HOST = Path(__file__).resolve().parents[2] / "host"
+API = "https://192.0.2.1:6443"
+SHA256 = "0" * 64
+# Text with what shells, here-documents and terminals trip over.
+TEXT = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["'", '"', "\\", "$(id)", "`id`", "END", "AEND", "E", "\n", "\r", "\t", "!", "é"]
+        ),
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8),
+    ),
+    max_size=12,
+).map("".join)
+
+
+def units(**fields: Any) -> str:
+    """Render a units script with defaults."""
+    known: dict[str, Any] = {
+        "node_id": "n1",
+        "generation": 1,
+        "cluster_uid": "uid-1",
+        "api_server": API,
+        "files": [ManagedFile(path="/etc/a.conf", content="a: 1\n", restarts=("kubelet",))],
+    }
+    return render_units_script(**(known | fields))
+
+
+def data_of(script: str) -> str:
+    """Return the part after the constant shell."""
+    return script[script.index("\nbegin\n") + 1 :]
+
+
+def file(**fields: Any) -> list[ManagedFile]:
+    """Return one managed file with defaults."""
+    return [ManagedFile(**({"path": "/etc/a.conf", "content": "a\n"} | fields))]
+
+
+def binary(**fields: Any) -> list[Binary]:
+    """Return one binary with defaults."""
+    known = {"path": "/usr/local/bin/x", "url": "https://h/x", "sha256": SHA256}
+    return [Binary(**(known | fields))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXT)
+def test_any_text_arrives_byte_for_byte_through_a_real_shell(text: str) -> None:
+    content = text if text.endswith("\n") or not text else f"{text}\n"
+    call = data_of(units(files=[ManagedFile(path="/etc/a", content=content)]))
+    call = call.removeprefix("begin\nlife\n")
+    script = f"put() {{ cat; }}\nfinish() {{ :; }}\n{call}"
+    done = subprocess.run(
+        ["sh", "/dev/stdin"], input=script.encode(), capture_output=True, check=True
+    )
+    assert done.stdout == content.encode()
+    assert done.stderr == b""
+
+
+@given(st.text())
+def test_a_word_is_one_word_to_a_real_shell_or_is_refused(value: str) -> None:
+    try:
+        word = shell_word(value)
+    except ValueError:
+        assert re.search(r"[\x00-\x1f\x7f]", value)
+        return
+    try:
+        argument = value.encode()
+    except UnicodeEncodeError:
+        return
+    done = subprocess.run(
+        ["sh", "-c", f"printf %s {word}"], capture_output=True, check=True, stdin=subprocess.DEVNULL
+    )
+    assert done.stdout == argument
+
+
+def test_the_text_does_not_depend_on_the_order_of_files_binaries_and_folders() -> None:
+    files = [ManagedFile(path=f"/etc/{name}", content=f"{name}\n") for name in "abc"]
+    folders = [Directory(path=f"/var/{name}") for name in "abc"]
+    binaries = [*binary(path="/usr/local/bin/a"), *binary(path="/usr/local/bin/b")]
+    one = units(files=files, directories=folders, binaries=binaries)
+    two = units(files=files[::-1], directories=folders[::-1], binaries=binaries[::-1])
+    assert one == two
+
+
+def test_a_changed_line_of_a_file_is_the_only_changed_line_of_the_script() -> None:
+    before = units(files=file(content="a: 1\nb: 2\n")).splitlines()
+    after = units(files=file(content="a: 1\nb: 3\n")).splitlines()
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert changed == [("b: 2", "b: 3")]
+
+
+def test_another_reapply_number_changes_nothing_else() -> None:
+    before, after = units().splitlines(), units(reapply=1).splitlines()
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert changed == [("reapply=0", "reapply=1")]
+
+
+def test_constant_shell_travels_without_comments_and_indentation() -> None:
+    script = units()
+    constant = script[: script.index("\nbegin\n")]
+    assert not [line for line in constant.splitlines() if not line or line[0] in " \t#"]
+
+
+@pytest.mark.parametrize("source", sorted(HOST.glob("*.sh")), ids=lambda path: path.name)
+def test_stripping_does_not_change_what_a_source_means(source: Path) -> None:
+    def parsed(text: str) -> list[str]:
+        command = ["bash", "--pretty-print", "/dev/stdin"]
+        done = subprocess.run(command, input=text, text=True, capture_output=True, check=True)
+        return [line for line in done.stdout.splitlines() if line]
+
+    assert parsed(host_script._constant(source.stem)) == parsed(source.read_text())
+
+
+def test_the_constant_shell_stays_small() -> None:
+    empty = units(files=[])
+    assert len(empty) < 9500
+    assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 4600
+
+
+def test_scripts_end_with_the_line_that_the_receiver_looks_for() -> None:
+    credentials = render_credentials_script(node_id="n1", generation=1, files=file())
+    preflight = render_preflight_script(node_id="n1", api_server=API, ca_pem="x\n")
+    check = render_service_check_script(node_id="n1", url=API, run_id="0-a")
+    for script in (units(), credentials, preflight, check):
+        assert script.endswith("\n# end\n")
+        done = subprocess.run(
+            ["sh", "-n"], input=script, text=True, capture_output=True, check=True
+        )
+        assert done.stderr == ""
+
+
+def test_a_secret_content_is_not_in_the_representation_of_its_file() -> None:
+    assert "hunter2" not in repr(file(content="hunter2\n"))
+
+
+def test_the_receiver_is_a_constant_line_for_root_and_through_sudo() -> None:
+    for user in ("root", "admin"):
+        command = render_receiver(user=user, action="remove", timeout_seconds=30)
+        assert "timeout -k 10 30 sh /dev/fd/4 remove" in command
+        assert "\n" not in command
+    assert render_receiver(user="admin").startswith("sudo -n sh -c ")
+
+
+def test_units_name_what_is_asked_and_how_long_it_may_be_silent() -> None:
+    proxy = ServiceUnit(name="kube-proxy", health_url="http://127.0.0.1:1/x", settle_seconds=3)
+    script = units(units=(ServiceUnit(name="containerd"), KUBELET, proxy))
+    wanted = "containerd=0= kubelet=10=http://127.0.0.1:10248/healthz kube-proxy=3="
+    assert f"units='{wanted}http://127.0.0.1:1/x'\n" in script
+
+
+REFUSED: list[tuple[str, Callable[[], str], str]] = [
+    ("a node id with a line break", lambda: units(node_id="n1\nid"), "node_id"),
+    ("a node id in capitals", lambda: units(node_id="N1"), "node_id"),
+    ("a relative path", lambda: units(files=file(path="etc/a")), "path: 'etc/a'"),
+    ("a path with a parent", lambda: units(files=file(path="/etc/../a")), "path"),
+    ("a path with a space", lambda: units(files=file(path="/etc/a b")), "path"),
+    ("a path with a command", lambda: units(files=file(path="/etc/$(id)")), "path"),
+    ("a path declared twice", lambda: units(files=file() * 2), "declared twice"),
+    ("a mode that is no mode", lambda: units(files=file(mode="rw")), "/etc/a.conf mode: 'rw'"),
+    ("a short mode", lambda: units(files=file(mode="600")), "mode"),
+    ("content without a last line break", lambda: units(files=file(content="a")), "line break"),
+    ("content with NUL", lambda: units(files=file(content="a\0\n")), "NUL"),
+    ("an unknown unit", lambda: units(files=file(restarts=("sshd",))), "restarts: ['sshd']"),
+    ("a unit with a command", lambda: units(units=(ServiceUnit(name="a;id"),)), "unit"),
+    ("a URL of another kind", lambda: units(binaries=binary(url="file:///x")), "url"),
+    ("a URL with a password", lambda: units(binaries=binary(url="https://a:b@h/x")), "url"),
+    ("a URL with a space", lambda: units(binaries=binary(url="https://h/a b")), "url"),
+    ("a sum that is short", lambda: units(binaries=binary(sha256="abc")), "sha256: 'abc'"),
+    ("a kubelet folder /", lambda: units(kubelet_root="/"), "kubelet_root"),
+    ("a server without scheme", lambda: units(api_server="192.0.2.1:6443"), "api_server"),
+    ("a cluster with a line break", lambda: units(cluster_uid="a\nid"), "control character"),
+    ("another action", lambda: render_receiver(action="rm"), "action: 'rm'"),
+    (
+        "a code that is no HTTP code",
+        lambda: render_service_check_script(node_id="n", url=API, run_id="a", accept=("x",)),
+        "accept: 'x'",
+    ),
+    (
+        "a run id with a command",
+        lambda: render_service_check_script(node_id="n", url=API, run_id="$(id)"),
+        "run_id",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("render", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+def test_a_value_that_would_not_arrive_as_meant_is_refused(
+    render: Callable[[], str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        render()
+
+
+def test_kubelet_and_kube_proxy_answer_where_the_stand_ins_of_the_tests_listen() -> None:
+    assert KUBELET.health_url == "http://127.0.0.1:10248/healthz"
+    assert KUBE_PROXY.health_url == "http://127.0.0.1:10256/healthz"
