@@ -22,7 +22,11 @@ for package; do
   case "$target" in */) write "$target${package##*/}" ;; *) write "$target" ;; esac
 done
 if [ -n "$FAKE_FAIL" ]; then echo "main.go:1: $FAKE_FAIL"; exit 1; fi
-if [ -n "$FAKE_SLEEP" ]; then echo started >"$FAKE_STARTED"; exec sleep "$FAKE_SLEEP"; fi
+if [ -n "$FAKE_SLEEP" ]; then
+  echo $$ >"$FAKE_STARTED.new"
+  mv "$FAKE_STARTED.new" "$FAKE_STARTED"
+  sleep "$FAKE_SLEEP"
+fi
 """
 
 

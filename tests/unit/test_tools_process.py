@@ -1,10 +1,12 @@
 """Progress lines of long commands."""
 
+import signal
 import subprocess
+from typing import Any
 
 import pytest
 
-from lab.tools import ToolsError
+from lab.tools import ToolsError, process
 from lab.tools.process import duration, run_with_progress
 
 GO_OUTPUT = """
@@ -58,3 +60,38 @@ def test_an_error_while_reporting_ends_the_command() -> None:
 )
 def test_durations_are_written_as_people_say_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_an_interrupt_while_a_command_starts_still_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The signal comes after the process was made and before anyone could note its id."""
+    started: list[subprocess.Popen[str]] = []
+    start = process._start
+
+    def start_and_interrupt(*arguments: Any) -> subprocess.Popen[str]:
+        started.append(start(*arguments))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    monkeypatch.setattr(process, "_start", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_with_progress(["sleep", "30"], what="x", report=print)
+
+    assert started[0].poll() == -signal.SIGTERM
+
+
+def test_a_command_that_ignores_being_told_to_end_is_killed_with_its_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "_PATIENCE_SECONDS", 0.2)
+
+    def interrupt(_line: str) -> None:
+        raise KeyboardInterrupt
+
+    script = "trap '' TERM; sleep 98764 & sleep 98764"
+    with pytest.raises(KeyboardInterrupt):
+        run_with_progress(["sh", "-c", script], what="x", report=interrupt, every_seconds=0.2)
+
+    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert "sleep 98764" not in shown.stdout.splitlines()
