@@ -37,7 +37,7 @@ table: $(VENV)/.installed ## show the nodes as the cluster sees them
 
 .PHONY: approve
 approve: $(VENV)/.installed ## approve the declared nodes' pending certificate requests, close tokens
-	@eval "$$($(RUN) lab env)" && pulumi stack output inventory --stack dev | ./membership/run approve
+	@eval "$$($(RUN) lab env)" && pulumi stack output inventory --show-secrets --stack dev | ./membership/run approve
 
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays

@@ -94,14 +94,16 @@ def _binaries(settings: Settings, node: Node) -> NodeBinaries | None:
 def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Output[str]:
     """What `membership/run approve` reads: which certificate requests may be approved.
 
-    One line of JSON, since every run shows the outputs.
+    Nothing in it is secret; it is marked so because every run shows the outputs, and a fleet's
+    inventory would fill the screen.
     """
     cluster = RequestCluster(uid=settings.cluster_uid, context=settings.context)
     workers = {node.id for node in settings.nodes if node.is_worker}
     declared = [node.declared for node_id, node in sorted(nodes.items()) if node_id in workers]
-    return pulumi.Output.all(*declared).apply(
+    inventory = pulumi.Output.all(*declared).apply(
         lambda all_: ApproveRequest(cluster=cluster, nodes=tuple(all_)).to_json()
     )
+    return pulumi.Output.secret(inventory)
 
 
 def _export(certificate: KubeProxyCertificate, nodes: dict[str, WorkerNode]) -> None:
