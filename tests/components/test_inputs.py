@@ -1,0 +1,177 @@
+"""What each resource is given: constant commands, small and equal inputs, no change by accident."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.components.recording import Graph, Resource, declare, opened
+from tests.components.stacks import (
+    STEPS,
+    Stack,
+    configuration,
+    of_node,
+    one,
+    proxy_only,
+    twenty,
+    two,
+)
+
+_WITH_DELETE = {
+    "prepare": "exec ./membership/run forget",
+    "membership": "exec ./membership/run leave",
+}
+
+
+def _commands(graph: Graph) -> list[Resource]:
+    return [each for each in graph.resources.values() if each.type.startswith("command:")]
+
+
+def _changed(old: Graph, new: Graph) -> dict[str, list[str]]:
+    """Tell which inputs of which resources differ; a new or missing resource differs whole."""
+    before, after = old.inputs(), new.inputs()
+    changed = {}
+    for key in before.keys() | after.keys():
+        one, other = before.get(key, {}), after.get(key, {})
+        names = [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
+        if names or (key in before) != (key in after):
+            changed[key] = sorted(names)
+    return changed
+
+
+class TestCommands:
+    """The command strings, and the options that every command has."""
+
+    @pytest.mark.parametrize("step", STEPS)
+    def test_a_command_is_the_same_for_every_node(self, step: str) -> None:
+        commands = {
+            (inputs["create"], inputs.get("delete"))
+            for number in range(1, 21)
+            for inputs in [twenty()[f"n{number}-{step}"].inputs]
+        }
+        assert len(commands) == 1
+
+    def test_a_command_is_short_since_a_failure_prints_it(self) -> None:
+        assert max(len(each.inputs["create"]) for each in _commands(one())) < 600
+
+    def test_nothing_of_the_configuration_is_in_a_command(self) -> None:
+        changes: dict[str, Any] = {"server": "https://192.0.2.99:6443", "clusterName": "other"}
+        other = declare(configuration(7, **changes, **of_node("n7", generation=5, reapply=5)))
+        for step in STEPS:
+            mine, theirs = one()[f"n1-{step}"].inputs, other[f"n7-{step}"].inputs
+            assert mine["create"] == theirs["create"]
+            assert mine.get("delete") == theirs.get("delete")
+
+    def test_a_user_that_is_not_root_goes_through_sudo_without_a_password(self) -> None:
+        graph = declare(configuration(1, options={"ssh": {"user": "admin"}}))
+        for step in ("preflight", "credentials", "units", "service-check"):
+            assert graph[f"n1-{step}"].inputs["create"].startswith("sudo -n ")
+            assert not one()[f"n1-{step}"].inputs["create"].startswith("sudo")
+
+    @pytest.mark.parametrize("stack", [one, proxy_only])
+    def test_there_is_no_trigger_no_update_no_log_and_nothing_of_the_last_run(
+        self, stack: Stack
+    ) -> None:
+        graph = stack()
+        for each in _commands(graph):
+            assert {"triggers", "update"}.isdisjoint(each.inputs), each.key
+            assert each.inputs["logging"] == "none"
+            assert each.inputs["addPreviousOutputInEnv"] is False
+
+    def test_what_changes_something_can_be_taken_back_and_what_looks_only_cannot(self) -> None:
+        deletes = {step: one()[f"n1-{step}"].inputs.get("delete") for step in STEPS}
+        assert {step for step, text in deletes.items() if text} == {
+            "prepare",
+            "credentials",
+            "units",
+            "membership",
+        }
+        assert {step: deletes[step] for step in _WITH_DELETE} == _WITH_DELETE
+        for step in ("credentials", "units"):
+            create = one()[f"n1-{step}"].inputs["create"]
+            assert deletes[step] == create.replace(" apply", " remove") != create
+        assert "delete" not in one()["kube-proxy-certificate-1"].inputs
+
+    def test_a_remote_command_takes_no_environment_which_sshd_would_refuse(self) -> None:
+        for each in _commands(one()):
+            if each.type == "command:remote:Command":
+                assert "environment" not in each.inputs
+
+
+class TestSameness:
+    """Inputs are the same on every machine, and change only where they must."""
+
+    def test_two_runs_give_the_same_inputs(self) -> None:
+        assert _changed(two(), declare(configuration(1, 2))) == {}
+
+    def test_the_order_in_the_configuration_changes_nothing(self) -> None:
+        assert _changed(two(), declare(configuration(2, 1))) == {}
+
+    def test_no_path_of_the_operators_machine_is_in_an_input(self) -> None:
+        text = json.dumps(opened(two().inputs()))
+        here = [Path.cwd(), Path(__file__).parents[2], Path.home(), Path(sys.prefix)]
+        assert [path for path in here if str(path) in text] == []
+
+    def test_a_changed_label_changes_that_nodes_membership_alone(self) -> None:
+        new = declare(configuration(1, 2, **of_node("n1", options={"labels": {"a": "b"}})))
+        assert _changed(two(), new) == {"n1-membership": ["environment"]}
+        assert new["n1-membership"].inputs["environment"]["KUBE_NODES_LABELS"] == "a=b"
+
+    def test_a_changed_taint_changes_that_nodes_membership_alone(self) -> None:
+        new = declare(configuration(1, 2, **of_node("n1", options={"taints": ["a=b:NoExecute"]})))
+        assert _changed(two(), new) == {"n1-membership": ["environment"]}
+
+    def test_a_changed_max_pods_changes_one_line_of_that_nodes_units(self) -> None:
+        new = declare(configuration(1, 2, **of_node("n1", options={"maxPods": 50})))
+        assert _changed(two(), new) == {"n1-units": ["stdin"]}
+        lines = [set(graph["n1-units"].inputs["stdin"].split("\n")) for graph in (two(), new)]
+        assert (lines[0] - lines[1], lines[1] - lines[0]) == ({"maxPods: 110"}, {"maxPods: 50"})
+
+    def test_a_raised_reapply_runs_the_scripts_of_that_node_again(self) -> None:
+        new = declare(configuration(1, 2, **of_node("n1", reapply=1)))
+        assert _changed(two(), new) == {"n1-credentials": ["stdin"], "n1-units": ["stdin"]}
+
+    def test_another_generation_changes_that_node_alone(self) -> None:
+        changed = _changed(two(), declare(configuration(1, 2, **of_node("n1", generation=2))))
+        assert {key.partition("-")[0] for key in changed} == {"n1"}
+
+    def test_another_address_changes_that_node_alone(self) -> None:
+        changed = _changed(
+            two(), declare(configuration(1, 2, **of_node("n1", address="192.0.2.9")))
+        )
+        assert {key.partition("-")[0] for key in changed} == {"n1"}
+
+    def test_another_node_leaves_the_others_as_they_are(self) -> None:
+        new = declare(configuration(1, 2, 3))
+        assert set(_changed(two(), new)) == {each.key for each in new.of_node("n3")}
+
+    def test_a_node_that_is_gone_leaves_the_others_as_they_are(self) -> None:
+        assert set(_changed(two(), one())) == {each.key for each in two().of_node("n2")}
+
+    def test_another_version_changes_units_prepare_and_membership_of_that_node(self) -> None:
+        options = {"kubernetesVersion": "1.36.3"}
+        values = configuration(1, 2, **of_node("n1", options=options))
+        values["binaries"]["1.36.3"] = {
+            "kubelet": {"url": "https://files.example/1.36/kubelet", "sha256": "c" * 64},
+            "kubeProxy": {"url": "https://files.example/1.36/kube-proxy", "sha256": "d" * 64},
+        }
+        assert _changed(two(), declare(values)) == {
+            "n1-prepare": ["stdin"],
+            "n1-units": ["stdin"],
+            "n1-membership": ["environment", "stdin"],
+        }
+
+
+def test_a_nodes_state_stays_small(capsys: pytest.CaptureFixture[str]) -> None:
+    """The state holds what a resource is given twice, as inputs and as outputs.
+
+    The aim is 50 kB: most of it is the constant shell, so this limit is to come down with it.
+    """
+    sizes = {each.key: 2 * len(json.dumps(opened(each.inputs))) for each in one().of_node("n1")}
+    with capsys.disabled():
+        print(f"\na node's inputs, twice: {sum(sizes.values())} bytes in {len(sizes)} resources")
+    assert sum(sizes.values()) < 62_000
