@@ -8,6 +8,10 @@ import sys
 import pulumi
 
 from kube_nodes.components.stack import declare_stack
+from kube_nodes.membership.api import ApiError, UnreachableError
+from kube_nodes.membership.connection import ConnectionConfigError
+from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.preflight import check_cluster
 from kube_nodes.settings import ConfigurationError, read_settings
 
 # On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
@@ -20,5 +24,13 @@ except ConfigurationError as error:
     # Not as an exception: a traceback would bury the faults.
     pulumi.log.error(str(error))
     sys.exit(1)
+
+if not pulumi.runtime.is_dry_run():
+    # A preview works without the cluster. A run that writes is sure of the cluster first.
+    try:
+        check_cluster(settings.cluster.identity)
+    except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
+        pulumi.log.error(str(error))
+        sys.exit(1)
 
 declare_stack(settings)

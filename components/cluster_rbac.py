@@ -5,8 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-# A group of its own: the auto-approval that kubeadm binds to its default group does not reach it.
-TOKEN_GROUP = "system:bootstrappers:kube-nodes"  # noqa: S105 - the name of a group
+from kube_nodes.model.requests import TOKEN_GROUP
 
 _API_GROUP = "rbac.authorization.k8s.io"
 _RENEWAL_ROLE = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient"

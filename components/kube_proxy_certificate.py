@@ -11,7 +11,6 @@ from cryptography import x509
 
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.model.requests import Cluster as RequestCluster
 from kube_nodes.model.requests import SignRequest
 
 # The API server binds this user to the role system:node-proxier by itself.
@@ -97,10 +96,12 @@ class KubeProxyCertificate(pulumi.ComponentResource):
 
         Not a CertificateSigningRequest resource: the cluster removes those after an hour.
         """
-        cluster = RequestCluster(uid=args.cluster.uid, context=args.cluster.context)
         stdin = self._request.cert_request_pem.apply(
             lambda pem: SignRequest(
-                cluster=cluster, name="kube-proxy", request_pem=pem, user=KUBE_PROXY_USER
+                cluster=args.cluster.identity,
+                name="kube-proxy",
+                request_pem=pem,
+                user=KUBE_PROXY_USER,
             ).to_json()
         )
         signed = local_command(

@@ -15,7 +15,6 @@ from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.requests import ApproveRequest
-from kube_nodes.model.requests import Cluster as RequestCluster
 from kube_nodes.render.host_files import NodeBinaries
 from kube_nodes.settings import Settings, read_secret
 
@@ -97,7 +96,7 @@ def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Outpu
     Nothing in it is secret; it is marked so because every run shows the outputs, and a fleet's
     inventory would fill the screen.
     """
-    cluster = RequestCluster(uid=settings.cluster_uid, context=settings.context)
+    cluster = settings.cluster.identity
     workers = {node.id for node in settings.nodes if node.is_worker}
     declared = [node.declared for node_id, node in sorted(nodes.items()) if node_id in workers]
     inventory = pulumi.Output.all(*declared).apply(

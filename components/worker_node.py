@@ -24,7 +24,6 @@ from kube_nodes.model.requests import (
     Runs,
     Token,
 )
-from kube_nodes.model.requests import Cluster as RequestCluster
 from kube_nodes.render.host_files import (
     NodeBinaries,
     render_node_credentials,
@@ -120,7 +119,7 @@ class WorkerNode(pulumi.ComponentResource):
         """Open the token before the kubelet starts; drain where the kubelet's minor changes."""
         request = pulumi.Output.all(token.id, token.secret).apply(
             lambda values: PrepareRequest(
-                cluster=self._cluster(),
+                cluster=self._args.cluster.identity,
                 node=self._declared(),
                 token=Token(id=values[0], secret=values[1]),
                 drain=self._drain(),
@@ -182,7 +181,7 @@ class WorkerNode(pulumi.ComponentResource):
             token.id, token.secret, prepare.stdout, credentials.stdout, units.stdout
         ).apply(
             lambda values: JoinRequest(
-                cluster=self._cluster(),
+                cluster=self._args.cluster.identity,
                 node=self._declared(),
                 token=Token(id=values[0], secret=values[1]),
                 runs=Runs(prepare=values[2], credentials=values[3], units=values[4]),
@@ -225,9 +224,6 @@ class WorkerNode(pulumi.ComponentResource):
             private_key=args.ssh_private_key,
             opts=self._after(verified),
         )
-
-    def _cluster(self) -> RequestCluster:
-        return RequestCluster(uid=self._args.cluster.uid, context=self._args.cluster.context)
 
     def _declared(self) -> DeclaredNode:
         node = self._args.node

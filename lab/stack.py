@@ -69,6 +69,7 @@ class Stack:
 
     def select(self) -> None:
         """Make the stack where there is none, and take away the lock of a run that was killed."""
+        self._drop_foreign_salt()
         selected = self.pulumi("stack", "select", "--create", capture=True)
         if selected.returncode:
             raise LabError(f"pulumi stack select {self.name}: failed; see its message above.")
@@ -76,6 +77,21 @@ class Stack:
         if locks and all(_is_dead(lock) for lock in locks):
             print(f"lab: unlocking {self.name}: the run that locked it is dead", file=sys.stderr)
             self.pulumi("cancel", "--yes", capture=True)
+
+    def _drop_foreign_salt(self) -> None:
+        """Forget the salt of a stack that went with an earlier lab: its passphrase is gone too."""
+        states = self.lab.directory / "backend" / ".pulumi" / "stacks"
+        file = self.project / f"Pulumi.{self.name}.yaml"
+        if any(states.glob(f"**/{self.name}.json*")) or not file.exists():
+            return
+        text = file.read_text(encoding="utf-8")
+        if "secure:" in text:
+            raise LabError(
+                f"{file.name}: holds secrets of an earlier lab, which nothing can read any more;"
+                " remove its `secure:` values and set them anew."
+            )
+        kept = [line for line in text.splitlines(True) if not line.startswith("encryptionsalt:")]
+        file.write_text("".join(kept), encoding="utf-8")
 
     def _locks(self) -> Iterator[Mapping[str, object]]:
         """Read the file backend's locks of this stack."""

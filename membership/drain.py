@@ -74,7 +74,7 @@ def _refuse_bare_pods(pods: list[Object], how: Drain) -> None:
     if bare and not how.force:
         raise MembershipError(
             f"drain: {_describe(bare, {})} has no controller that would start it again;"
-            " delete it, or set drain.force"
+            " delete it, or set drainForce"
         )
 
 
@@ -107,7 +107,7 @@ def _give_up(api: Api, name: str, pods: list[Object], blocked: dict[str, str], h
         raise MembershipError(
             f"drain: {how.timeout_seconds} s passed, still there: {_describe(pods, blocked)};"
             f" the Node {name} stays cordoned. Mend what holds them and run again, or set"
-            " drain.force"
+            " drainForce"
         )
     for pod in pods:
         metadata = pod["metadata"]

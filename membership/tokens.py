@@ -96,7 +96,7 @@ def try_token(api: Api, token: Token) -> None:
             raise MembershipError(
                 f"the API server refuses the opened bootstrap token {token.id} (401): bootstrap"
                 " token authentication is off; start kube-apiserver with"
-                " --enable-bootstrap-token-auth, or use the static token mode"
+                " --enable-bootstrap-token-auth"
             )
         time.sleep(0.1)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kube_nodes.model import requests
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
@@ -26,3 +28,8 @@ class Cluster:
     context: str | None
     pod_cidrs: tuple[str, ...]
     service_cidrs: tuple[str, ...]
+
+    @property
+    def identity(self) -> requests.Cluster:
+        """What a local command needs to know, to be sure that it talks to this cluster."""
+        return requests.Cluster(uid=self.uid, context=self.context)

@@ -19,6 +19,7 @@ from kube_nodes.model.labels import Taint, parse_taint
 
 SCHEMA: Final = 1
 
+# A group of its own: the auto-approval that kubeadm binds to its default group does not reach it.
 TOKEN_GROUP: Final = "system:bootstrappers:kube-nodes"  # noqa: S105 (a group, no secret)
 """Group of our bootstrap tokens alone: what approves kubeadm's tokens does not reach them."""
 
