@@ -14,14 +14,16 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 .PHONY: help
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
-	@echo "Variables: HOSTS=n1,n2,n3  KUBERNETES=1.37.2  NODE=n1  LAB_DIR=<the lab's folder>"
+	@echo "Variables: HOSTS=n1,n2,n3  KUBERNETES=1.37.2  NODE=n1"
+	@echo "A second lab: LAB_DIR=<its folder> SUBNET=10.98.1.0/24 BRIDGE=knlab1"
 
 .PHONY: install
 install: $(VENV)/.installed ## install the Python packages
 
 .PHONY: lab
 lab: $(VENV)/.installed ## start the lab (cluster and hosts) without running Pulumi
-	@$(RUN) lab up $(if $(HOSTS),--hosts $(HOSTS)) $(if $(KUBERNETES),--kubernetes $(KUBERNETES))
+	@$(RUN) lab up $(if $(HOSTS),--hosts $(HOSTS)) $(if $(KUBERNETES),--kubernetes $(KUBERNETES)) \
+		$(if $(SUBNET),--subnet $(SUBNET)) $(if $(BRIDGE),--bridge $(BRIDGE))
 
 .PHONY: up
 up: lab ## start the lab, join its hosts with `pulumi up`, and show the nodes
