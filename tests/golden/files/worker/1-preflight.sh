@@ -3,7 +3,7 @@ server=https://192.0.2.10:6443
 socket=/run/containerd/containerd.sock
 fail_swap_on=yes
 units='kubelet kube-proxy'
-tools='cmp curl find flock journalctl mountpoint sha256sum systemctl timeout umount xargs'
+tools='cmp curl find flock grep journalctl sha256sum systemctl timeout umount xargs'
 # … host/preflight.sh …
 main <<'END'
 -----BEGIN CERTIFICATE-----
