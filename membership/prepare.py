@@ -50,12 +50,26 @@ def forget(request: PrepareRequest, progress: Progress) -> str:
     node = api.find(nodes.node_path(name))
     generation = str(request.node.generation)
     if node is None:
+        _delete_pods(api, name)
         return f"Node {name} has gone"
     if nodes.annotation(node, nodes.GENERATION) != generation and not nodes.is_joining(node):
         progress.say(f"the Node {name} is not of generation {generation}; it is left alone")
         return f"Node {name} is not ours"
     api.delete(nodes.node_path(name), uid=node["metadata"]["uid"])
+    _delete_pods(api, name)
     return f"Node {name} deleted"
+
+
+def _delete_pods(api: Api, name: str) -> None:
+    """Delete what still names the removed host: its containers ended with its kubelet.
+
+    The cluster would do so itself after a minute, and send requests to dead pods until then.
+    """
+    listed = api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}")
+    for pod in listed["items"]:
+        metadata = pod["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+        api.delete(path, uid=metadata["uid"], grace_seconds=0)
 
 
 def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progress) -> None:

@@ -13,7 +13,7 @@ from kube_nodes.membership import tokens
 from kube_nodes.membership.api import Api
 from kube_nodes.model.requests import Cluster
 from tests.api.conftest import Machine, Result
-from tests.api.pods import make_pod, node_pods
+from tests.api.pods import PODS, make_pod, node_pods
 
 Run = Callable[..., Result]
 
@@ -123,6 +123,13 @@ def test_forget_deletes_the_node_and_is_done_when_there_is_none(member: Machine,
     assert run("forget", member.prepare()).status == 0
     assert not member.plane.exists(member.path)
     assert run("forget", member.prepare()).status == 0
+
+
+def test_forget_deletes_the_pods_that_still_name_the_node(member: Machine, run: Run) -> None:
+    """Else they count as endpoints until the pod garbage collector comes."""
+    make_pod(member, "agent", controller="DaemonSet", grace_seconds=600)
+    assert run("forget", member.prepare()).status == 0
+    assert not member.plane.exists(f"{PODS}/agent-{member.node.name}")
 
 
 @pytest.mark.parametrize("annotations", [{}, {"kube-nodes/generation": "7"}])
