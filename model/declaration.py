@@ -132,7 +132,8 @@ def join_path(prefix: str, location: Sequence[Any]) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         else:
-            path += f".{part}" if path and not path.endswith(":") else str(part)
+            key = show(str(part), most=100).removeprefix('"').removesuffix('"')
+            path += f".{key}" if path and not path.endswith(":") else key
     return path
 
 

@@ -11,9 +11,14 @@ from typing import Any
 
 import pulumi
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kube_nodes.render.host_files import (
+    render_node_credentials,
+    render_node_preflight,
+    render_node_units,
+)
 from kube_nodes.settings import (
     ConfigurationError,
     Settings,
@@ -246,13 +251,28 @@ _JSON = st.recursive(
 
 
 @given(st.sampled_from(_PLACES), _JSON)
+@example(("options", "kubeletConfiguration"), {"nodeStatusMaxImages": 2**70, "podCIDR": "\x85"})
+@example(("clusterName",), "n\u00f6rd # '1'")
 @settings(max_examples=150, deadline=None)
-def test_whatever_is_written_where_the_answer_is_a_list_of_faults(
+def test_whatever_is_written_is_told_as_faults_or_can_be_rendered(
     place: tuple[str, ...], value: Any
 ) -> None:
     for fault in faults(_with(place, value), _CA_KEY):
         assert fault.startswith("kube-nodes:")
         assert "\n" not in fault
+    if faults(_with(place, value), _CA_KEY):
+        return
+    accepted = parse_settings(_with(place, value), _CA_KEY)
+    for node in accepted.nodes:
+        assert render_node_units(accepted.cluster, node, None).endswith("# end\n")
+        assert render_node_preflight(accepted.cluster, node).endswith("# end\n")
+        assert render_node_credentials(accepted.cluster, node, "id.secret", "c", "k")
+
+
+def test_a_key_of_two_lines_is_told_on_one() -> None:
+    assert faults(right_configuration(options={"labels": {"a\nb": "c"}}))[0].startswith(
+        'kube-nodes:options.labels.a\\nb: "a\\nb" is not a label key; '
+    )
 
 
 def test_an_address_is_kept_in_its_canonical_form() -> None:
