@@ -148,6 +148,11 @@ class _NoMocks(mocks.Mocks):
         raise NotImplementedError(f"{args.token} is called, and previews would fail without it")
 
 
+def monitor_of(graph: Graph) -> mocks.MockMonitor:
+    """Make an engine that records what is declared in a graph."""
+    return _Monitor(graph)
+
+
 _UNUSUAL = (
     *("protect", "deleteBeforeReplace", "ignoreChanges", "importId", "replaceOnChanges"),
     *("retainOnDelete", "aliases", "aliasURNs", "aliasSpecs", "deletedWith", "hooks"),

@@ -1,0 +1,94 @@
+"""The program as the engine starts it: what it does before the first resource."""
+
+from __future__ import annotations
+
+import json
+import logging
+import runpy
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from kube_nodes.membership import preflight
+from kube_nodes.membership.errors import MembershipError
+from tests.components.recording import Graph, monitor_of
+from tests.components.stacks import configuration
+
+_MAIN = Path(__file__).parents[2] / "__main__.py"
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Every look at the cluster; the handler of Ctrl-C stays the tests' own."""
+    made: list[Any] = []
+    monkeypatch.setattr(preflight, "check_cluster", made.append)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    yield made
+    pulumi.runtime.set_all_config({}, [])
+
+
+def run(graph: Graph, values: dict[str, Any], *, preview: bool) -> None:
+    """Run the program over a configuration."""
+    texts = {
+        key: text if isinstance(text, str) else json.dumps(text) for key, text in values.items()
+    }
+    pulumi.runtime.set_all_config({f"kube-nodes:{key}": text for key, text in texts.items()}, [])
+    monitor = monitor_of(graph)
+    pulumi.runtime.set_mocks(monitor.mocks, "kube-nodes", "test", preview, monitor=monitor)
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def main() -> None:
+        runpy.run_path(str(_MAIN), run_name="__main__")
+
+    main()
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_wrong_configuration_ends_it_with_every_fault_and_nothing_else(
+    checks: list[Any], caplog: pytest.LogCaptureFixture, preview: bool
+) -> None:
+    graph = Graph()
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as ended:
+        run(graph, configuration(1, server="x", options={"maxPods": 0}), preview=preview)
+
+    assert ended.value.code == 1
+    assert (graph.resources, checks) == ({}, [])
+    (record,) = caplog.records
+    assert record.getMessage().splitlines()[0].startswith("2 faults in the stack's configuration")
+
+
+def test_a_preview_declares_everything_without_a_look_at_the_cluster(checks: list[Any]) -> None:
+    graph = Graph()
+    run(graph, configuration(1), preview=True)
+
+    assert "n1-service-check" in graph.resources
+    assert checks == []
+
+
+def test_an_update_is_sure_of_the_cluster_before_the_first_resource(
+    checks: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(cluster: Any) -> None:
+        raise MembershipError(f"the kubeconfig is of another cluster than {cluster.uid}")
+
+    monkeypatch.setattr(preflight, "check_cluster", refuse)
+    graph = Graph()
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as ended:
+        run(graph, configuration(1), preview=False)
+
+    assert (ended.value.code, graph.resources) == (1, {})
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the kubeconfig is of another cluster than {configuration(1)['clusterUid']}"
+    ]
+
+
+def test_an_update_of_the_right_cluster_goes_on(checks: list[Any]) -> None:
+    graph = Graph()
+    run(graph, configuration(1), preview=False)
+
+    assert len(checks) == 1
+    assert "n1-service-check" in graph.resources
