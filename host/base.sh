@@ -3,11 +3,13 @@
 # The rendered text sets action, node, part, root, wait and units before this; then it calls `begin`,
 # one function for each thing (put, binary, dir), and `finish`.
 # Paths hold no white space (the renderer sees to it), so lists of them are words.
-# Beside a file: .kn-new is staged, .kn-old is the one before, .kn-part is a download.
+# Beside a file: .kn-new is staged, .kn-old is the one before, .kn-part is a download, .kn-orig is the
+# host's own from before us, which comes back in the end.
 umask 077
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 state=/var/lib/kube-nodes
 list=$state/$part.list
+journal=$state/$part.journal
 paths='' changes='' need='' did='' open='' again=''
 
 die() {
@@ -26,7 +28,8 @@ begin() {
   trap leave EXIT
   exec 9>/run/kube-nodes.lock && mkdir -p "$state" || die "cannot make $state"
   flock -w 120 9 || die "another run is at work here; run again when it has ended"
-  touch "$list" && old=$(tr '\n' ' ' <"$list")
+  touch "$list"
+  old=$(tr -d '?' <"$list" | tr '\n' ' ') ours=$(grep -v '^?' "$list" | tr '\n' ' ')
   recover
 }
 
@@ -39,8 +42,9 @@ leave() {
   exit "$rc"
 }
 
-# note PATH: what we make is on record before it is made, so that a later run can remove it.
-note() { grep -qxF "$1" "$list" 2>/dev/null || echo "$1" >>"$list"; }
+# note PATH: what we make is on record before it is made, so that a later run can remove it. A ? says
+# that it is not there for sure: what stands there may still be the host's own.
+note() { grep -qxF -e "$1" -e "?$1" "$list" || echo "?$1" >>"$list"; }
 
 # parents PATH: make the folders above it, and record those that were not there.
 parents() {
@@ -63,12 +67,13 @@ put() {
 # staged PATH MODE UNITS: compare with what is there, not with a record; after a run that was killed
 # nobody knows what the units were started with, and all counts as changed.
 staged() {
-  [ ! -d "$1" ] && chown 0:0 "$1.kn-new" && chmod "$2" "$1.kn-new" && sync "$1.kn-new" ||
+  n=$1.kn-new
+  [ ! -d "$1" ] && chown 0:0 "$n" && chmod "$2" "$n" && sync "$n" ||
     die "cannot write $1; is it a folder, or the disk full?"
-  if [ -n "$again" ] || [ -L "$1" ] || ! cmp -s "$1" "$1.kn-new"; then
+  if [ -n "$again" ] || [ -L "$1" ] || ! cmp -s "$1" "$n"; then
     need="$need $3"
   elif [ "$(stat -c 0%a:%u:%g "$1")" = "$2:0:0" ]; then
-    rm "$1.kn-new"
+    rm "$n"
     return
   fi
   changes="$changes $1"
@@ -80,7 +85,7 @@ stale() {
     case $p in */) continue ;; esac
     has "$paths" "$p" && continue
     rm -f "$p.kn-new" "$p.kn-part"
-    ! exists "$p" || changes="$changes $p"
+    if exists "$p" || exists "$p.kn-orig"; then changes="$changes $p"; fi
   done
 }
 
@@ -125,11 +130,19 @@ await_all() {
   for u in $need; do lives "$u" || return; done
 }
 
-# settled: nothing can be put back from here on. The id of this run makes what depends on it run.
+# original PATH: give back the host's own file.
+original() { ! exists "$1.kn-orig" || mv -fT "$1.kn-orig" "$1"; }
+
+# settled: what is there stays; with the journal the way back goes. The id of this run makes what
+# depends on it run.
 settled() {
+  { tr -d '?' <"$list" | grep '/$'; for p in $paths; do echo "$p"; done; } >"$list.new" && mv "$list.new" "$list"
   open=''
-  for p in $changes; do rm -f "$p.kn-old"; done
-  { grep '/$' "$list"; for p in $paths; do echo "$p"; done; } >"$list.new" && mv "$list.new" "$list"
+  rm -f "$journal"
+  for p in $changes; do
+    rm -f "$p.kn-old"
+    has "$paths" "$p" || original "$p"
+  done
   result
 }
 

@@ -30,11 +30,12 @@ host() {
 
 # api CA_FILE: any HTTP answer that knows us or not proves the address, the port and the CA.
 api() {
+  command -v curl >/dev/null || return
   e=$(curl -q -sS --noproxy '*' --cacert "$1" --connect-timeout 5 -m 10 -o /dev/null -w '%{http_code}' "$server/readyz" 2>&1)
   case $e in
   200 | 401 | 403) ;;
   *)
-    found "$server" "$(echo "$e" | tail -n 1 | tr -cd '[:print:]' | cut -c 1-200)" \
+    found "$server" "$(echo "${e%000}" | tr -cs '[:print:]' ' ' | cut -c 1-200)" \
       "the API server answers with a certificate of the given CA" "correct the address or the CA, or open the way to it"
     ;;
   esac

@@ -15,12 +15,12 @@ ask() {
     case " $accept " in *" $e "*) break ;; esac
     if [ "$(date +%s)" -ge "$end" ]; then
       printf '%s: %s did not answer with %s within %s s: %s\n' "$node" "$url" "$accept" "$wait" \
-        "$(echo "$e" | tr -c '[:print:]' ' ' | cut -c 1-200)" >&2
+        "$(echo "${e%000}" | tr -cs '[:print:]' ' ' | cut -c 1-200)" >&2
       exit 1
     fi
     sleep 0.2
   done
   echo "run $run"
-  head -c 200 "$f" | head -n 1 | tr -cd '[:print:]'
+  tr -cs '[:graph:]' ' ' <"$f" | head -c 200
   echo
 }

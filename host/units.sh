@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2015,SC2034,SC2154
 # Only the units script: a transaction over files, programs and units, with a journal in $journal:
 # "+ PATH" was there before (its .kn-old is put back), "- PATH" was not. Its removal is the commit.
-journal=$state/journal
 reload='' proxy=kube-proxy
 
 recover() {
@@ -12,6 +11,7 @@ recover() {
 
 revert() {
   while read -r was p; do
+    has "$old" "$p" || { note "$p" && old="$old $p"; }
     case $was in
     +) ! exists "$p.kn-old" || mv -fT "$p.kn-old" "$p" ;;
     -) drop "$p" ;;
@@ -96,6 +96,7 @@ commit() {
   for p in $changes; do
     case $p in */systemd/system/*) reload=1 ;; esac
     ! exists "$p" || ln "$p" "$p.kn-old" || die "cannot keep $p"
+    if ! has "$ours" "$p" && exists "$p" && ! exists "$p.kn-orig"; then ln "$p" "$p.kn-orig"; fi
     if [ -e "$p.kn-new" ]; then mv -fT "$p.kn-new" "$p" || die "cannot replace $p"; else drop "$p"; fi
   done
 }
@@ -135,7 +136,6 @@ finish() {
     e=$(why "$u")
     die "$u did not come up: ${e:-its journal says nothing}${open:+; what was there before is put back}"
   fi
-  rm -f "$journal"
   settled
 }
 
@@ -146,7 +146,7 @@ remove() {
   for p in $all; do
     case $p in
     */) rmdir "$p" 2>/dev/null ;;
-    *) drop "$p" && rm -f "$p".kn-* ;;
+    *) drop "$p" && rm -f "$p.kn-new" "$p.kn-old" "$p.kn-part" && original "$p" ;;
     esac
   done
   [ -z "$reload" ] || systemctl daemon-reload

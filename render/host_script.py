@@ -24,8 +24,8 @@ UNIT = re.compile(r"[A-Za-z0-9_-]+")
 RUN_ID = re.compile(r"[0-9a-f-]{1,64}")
 DELIMITERS = ("END", *(f"{letter}END" for letter in ascii_letters))
 TOOLS = (
-    "cmp", "curl", "find", "flock", "journalctl", "mountpoint", "sha256sum", "systemctl",
-    "timeout", "umount", "xargs",
+    "cmp", "curl", "find", "flock", "grep", "journalctl", "sha256sum", "systemctl", "timeout",
+    "umount", "xargs",
 )  # fmt: skip
 
 

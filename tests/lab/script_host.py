@@ -207,8 +207,9 @@ class ScriptHost:
     def litter(self) -> str:
         """Return every temporary file of a script."""
         places = "/etc /usr/local /var/lib/kubelet /var/lib/kube-proxy /var/lib/kube-nodes /run"
-        names = r"\( -name '*.kn-*' -o -name 'kube-nodes.??????' -o -name 'undo*' \)"
-        return self.sh(f"find {places} -xdev {names} ! -name kube-nodes.lock")
+        names = ("*.kn-*", "kube-nodes.??????", "units.journal*", "*.list.new")
+        either = " -o ".join(f"-name '{name}'" for name in names)
+        return self.sh(rf"find {places} -xdev \( {either} \)")
 
 
 @dataclass
@@ -289,5 +290,5 @@ def killed_at(script: str, step: int) -> str:
     """Return the script so changed that it is killed, as by kill -9, before its step-th command."""
     watched = "mv ln rm rmdir sync systemctl chmod chown mkdir cat flock curl umount"
     traps = "".join(f'{name}() {{ step; command {name} "$@"; }}\n' for name in watched.split())
-    count = f'n=0\nstep() {{ n=$((n + 1)); [ "$n" -lt {step} ] || kill -9 $$; }}\n'
+    count = f'steps=0\nstep() {{ steps=$((steps + 1)); [ "$steps" -lt {step} ] || kill -9 $$; }}\n'
     return count + traps + script

