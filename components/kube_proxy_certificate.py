@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +16,9 @@ from kube_nodes.model.requests import SignRequest
 
 # The API server binds this user to the role system:node-proxier by itself.
 KUBE_PROXY_USER = "system:kube-proxy"
+
+# Time for a few maintenance windows.
+_WARN_DAYS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ class KubeProxyCertificate(pulumi.ComponentResource):
         issue = self._from_ca if args.issuer == "ca" else self._from_cluster
         self.certificate = issue(f"{name}-certificate-{args.epoch}", args)
         self.key = pulumi.Output.secret(self._key.private_key_pem)
-        self.expires = self.certificate.apply(_expiry)
+        self.expires = self.certificate.apply(lambda pem: self._expiry(pem, args.epoch))
         self.register_outputs({"expires": self.expires})
 
     def _from_ca(self, name: str, args: KubeProxyCertificateArgs) -> pulumi.Output[str]:
@@ -113,7 +117,14 @@ class KubeProxyCertificate(pulumi.ComponentResource):
         )
         return signed.stdout
 
-
-def _expiry(pem: str) -> str:
-    certificate = x509.load_pem_x509_certificate(pem.encode())
-    return certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    def _expiry(self, pem: str, epoch: int) -> str:
+        """Read when the certificate expires, and warn in time: nothing renews it by itself."""
+        end = x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+        left = end - datetime.datetime.now(datetime.UTC)
+        if left.days < _WARN_DAYS:
+            pulumi.log.warn(
+                f"kube-proxy's certificate expires in {left.days} days; raise"
+                f" kubeProxyCertificate.epoch to {epoch + 1} to renew it",
+                self,
+            )
+        return end.strftime("%Y-%m-%dT%H:%M:%SZ")

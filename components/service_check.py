@@ -113,7 +113,12 @@ def _daemonset(image: str, port: int) -> apps.DaemonSetSpecArgs:
         selector=meta.LabelSelectorArgs(match_labels=_LABELS),
         template=core.PodTemplateSpecArgs(
             metadata=meta.ObjectMetaArgs(labels=_LABELS),
-            spec=core.PodSpecArgs(automount_service_account_token=False, containers=[container]),
+            spec=core.PodSpecArgs(
+                automount_service_account_token=False,
+                containers=[container],
+                # On every node, also where taints keep everything else away.
+                tolerations=[core.TolerationArgs(operator="Exists")],
+            ),
         ),
     )
 

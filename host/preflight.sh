@@ -41,6 +41,19 @@ api() {
   esac
 }
 
+# identity: what a host is called and was before decides whether it can become this node.
+identity() {
+  if managed kubelet; then
+    [ "$(uname -n)" = "$node" ] ||
+      found "host name" "$(uname -n)" "a kubelet registers under its host's name, which must be the node's id" \
+        "declare the host under its name, or: hostnamectl set-hostname $node"
+  else
+    [ ! -s /var/lib/kube-nodes/generation ] ||
+      found role "a kubelet runs here" "a worker cannot become proxy-only in place: its pods must be drained first" \
+        "remove the node from the configuration, run up, then declare it anew"
+  fi
+}
+
 # foreign: a kubelet that somebody else set up, or drop-ins that would change our units.
 foreign() {
   [ -s /var/lib/kube-nodes/generation ] || [ ! -e /etc/kubernetes/kubelet.conf ] || ! managed kubelet ||
@@ -55,6 +68,7 @@ foreign() {
 main() {
   tools
   host
+  identity
   ca=$(mktemp) || exit 1
   trap 'rm -f "$ca"' EXIT
   cat >"$ca"

@@ -127,6 +127,7 @@ def destroy(stack: Stack) -> int:
 
 
 def prepare(stack: Stack) -> None:
+    """Put the plugins in place, select the stack and write the lab's values into it."""
     installed = install(stack.lab.directory / "pulumi-home", CHECKOUT)
     print(f"lab: {installed.sentence}", file=sys.stderr)
     stack.select()
@@ -156,11 +157,8 @@ def table(stack: Stack) -> int:
 
 def _members(lab: lab_spec.LabSpec) -> dict[str, tuple[str, str]]:
     """Read each Node's Ready condition and kubelet version from the cluster."""
-    from kubernetes import client, config
-
-    api = config.new_client_from_config(str(lab.directory / "kubeconfig"))
     found = {}
-    for node in client.CoreV1Api(api).list_node().items:
+    for node in stack_config.ask(lab, lambda api: api.list_node(_request_timeout=10)).items:
         conditions = {each.type: each.status for each in node.status.conditions or []}
         version = node.status.node_info.kubelet_version
         found[node.metadata.name] = (conditions.get("Ready", "Unknown"), version)

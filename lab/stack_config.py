@@ -8,7 +8,7 @@ out of the configuration stays out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import yaml
 
 from lab import artifacts
 from lab.commands import run
+from lab.errors import LabError
 from lab.files import write_atomically
 from lab.spec import SERVICE_CIDR, LabSpec
 
@@ -94,11 +95,26 @@ def configure(
 
 def cluster_uid(spec: LabSpec) -> str:
     """Ask the lab's cluster for the UID of its namespace kube-system."""
-    from kubernetes import client, config
-
-    with config.new_client_from_config(str(spec.path("kubeconfig"))) as connection:
-        namespace = client.CoreV1Api(connection).read_namespace("kube-system", _request_timeout=10)
+    namespace = ask(spec, lambda api: api.read_namespace("kube-system", _request_timeout=10))
     return str(namespace.metadata.uid)
+
+
+def ask(spec: LabSpec, question: Callable[[Any], Any]) -> Any:
+    """Ask the lab's cluster through its core/v1 API.
+
+    Raises:
+        LabError: it does not answer.
+    """
+    from kubernetes import client, config
+    from urllib3.exceptions import HTTPError
+
+    try:
+        with config.new_client_from_config(str(spec.path("kubeconfig"))) as connection:
+            connection.rest_client.pool_manager.connection_pool_kw["retries"] = False
+            return question(client.CoreV1Api(connection))
+    except (HTTPError, client.ApiException) as error:
+        reason = type(error).__name__
+        raise LabError(f"{spec.server}: no answer ({reason}); `make lab` starts it.") from None
 
 
 def _pools(

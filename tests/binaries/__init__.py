@@ -1,0 +1,1 @@
+"""Tests that ask the real kubelet and kube-proxy."""
