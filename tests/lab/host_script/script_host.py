@@ -6,15 +6,9 @@ ports, keep the configuration that they were started with, and refuse one that h
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from dataclasses import dataclass
 
 from kube_nodes.render.host_script import (
     KUBE_PROXY,
@@ -22,18 +16,22 @@ from kube_nodes.render.host_script import (
     Binary,
     Directory,
     ManagedFile,
+    ServiceUnit,
     render_credentials_script,
     render_receiver,
     render_units_script,
 )
 from lab import ssh
 from lab.spec import Host, LabSpec
+from tests.lab.host_script.artifacts import Artifacts
 
 KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 KUBE_PROXY_CONFIG = "/var/lib/kube-proxy/config.conf"
 PORTS = {"kubelet": 10248, "kube-proxy": 10256}
 CONFIGS = {"kubelet": KUBELET_CONFIG, "kube-proxy": KUBE_PROXY_CONFIG}
 API = "https://192.0.2.1:6443"
+KUBELET_UNIT = "/etc/systemd/system/kubelet.service"
+EXTRA = ManagedFile(path="/etc/kubernetes/extra.conf", content="extra\n", restarts=("kubelet",))
 
 PROGRAM = """\
 #!/bin/sh
@@ -67,76 +65,6 @@ def program(name: str, build: int = 1) -> bytes:
     """Return the stand-in for kubelet or kube-proxy."""
     text = PROGRAM.format(name=name, build=build, config=CONFIGS[name], port=PORTS[name])
     return text.encode()
-
-
-@dataclass
-class Artifacts:
-    """An HTTP server of programs that can misbehave; requests are on record."""
-
-    url: str
-    contents: dict[str, bytes] = field(default_factory=dict)
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    ranges: bool = True
-    cut_after: int | None = None
-    """Close the connection after so many bytes."""
-    hold: threading.Event | None = None
-    """Send the first bytes, then the rest once it is set."""
-
-    def put(self, name: str, content: bytes) -> tuple[str, str]:
-        """Serve content; return its URL and SHA-256."""
-        self.contents[f"/{name}"] = content
-        return f"{self.url}/{name}", hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def serve_artifacts(address: str) -> Iterator[Artifacts]:
-    """Serve programs on the lab's bridge."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            _answer(self, artifacts)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing: requests are on record."""
-
-    server = ThreadingHTTPServer((address, 0), Handler)
-    artifacts = Artifacts(f"http://{address}:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield artifacts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def _answer(request: BaseHTTPRequestHandler, artifacts: Artifacts) -> None:
-    wanted = request.headers.get("Range", "")
-    artifacts.requests.append((request.path, wanted))
-    content = artifacts.contents.get(request.path)
-    if content is None:
-        request.send_error(404)
-        return
-    begin = 0
-    if wanted and artifacts.ranges:
-        begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
-        if begin >= len(content):
-            request.send_error(416)
-            return
-        request.send_response(206)
-        request.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-    else:
-        request.send_response(200)
-    request.send_header("Content-Length", str(len(content) - begin))
-    request.end_headers()
-    body = content[begin:]
-    if artifacts.hold is not None:
-        request.wfile.write(body[:10])
-        request.wfile.flush()
-        artifacts.hold.wait(60)
-        body = body[10:]
-    request.wfile.write(body if artifacts.cut_after is None else body[: artifacts.cut_after])
 
 
 @dataclass(frozen=True)
@@ -226,16 +154,23 @@ class Node:
     extra: tuple[ManagedFile, ...] = ()
     wait_seconds: int = 10
     node_id: str = "node-1"
+    programs: tuple[ServiceUnit, ...] = (KUBELET, KUBE_PROXY)
 
     def units(self) -> str:
         """Render the units script."""
+        names = [unit.name for unit in self.programs]
+        configs = {"kubelet": self.kubelet_config, "kube-proxy": self.kube_proxy_config}
+        files = [
+            ManagedFile(path=CONFIGS[name], content=configs[name], restarts=(name,))
+            for name in names
+        ]
         unit_files = [
             ManagedFile(
                 path=f"/etc/systemd/system/{name}.service",
                 content=UNIT.format(name=name, note=self.note),
                 restarts=(name,),
             )
-            for name in PORTS
+            for name in names
         ]
         return render_units_script(
             node_id=self.node_id,
@@ -243,22 +178,13 @@ class Node:
             cluster_uid=self.cluster_uid,
             api_server=API,
             wait_seconds=self.wait_seconds,
-            files=[
-                ManagedFile(
-                    path=KUBELET_CONFIG, content=self.kubelet_config, restarts=("kubelet",)
-                ),
-                ManagedFile(
-                    path=KUBE_PROXY_CONFIG, content=self.kube_proxy_config, restarts=("kube-proxy",)
-                ),
-                *unit_files,
-                *self.extra,
-            ],
-            binaries=[self._binary(name) for name in PORTS],
+            files=[*files, *unit_files, *self.extra],
+            binaries=[self._binary(name) for name in names],
             directories=[
                 Directory(path="/var/lib/kubelet", mode="0700"),
                 Directory(path="/var/lib/kube-proxy", mode="0700"),
             ],
-            units=(KUBELET, KUBE_PROXY),
+            units=self.programs,
         )
 
     def _binary(self, name: str) -> Binary:
@@ -292,3 +218,14 @@ def killed_at(script: str, step: int) -> str:
     traps = "".join(f'{name}() {{ step; command {name} "$@"; }}\n' for name in watched.split())
     count = f'steps=0\nstep() {{ steps=$((steps + 1)); [ "$steps" -lt {step} ] || kill -9 $$; }}\n'
     return count + traps + script
+
+
+def assert_installed(host: ScriptHost, node: Node) -> None:
+    """The host is what the node declares, and runs it."""
+    assert host.read(KUBELET_CONFIG) == node.kubelet_config
+    assert host.read(KUBE_PROXY_CONFIG) == node.kube_proxy_config
+    assert f"({node.note})" in host.read(KUBELET_UNIT)
+    assert host.read("/usr/local/bin/kubelet") == program("kubelet", node.build).decode()
+    assert host.running_with("kubelet") == node.kubelet_config
+    assert host.running_with("kube-proxy") == node.kube_proxy_config
+    assert host.litter() == ""

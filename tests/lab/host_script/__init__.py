@@ -1,0 +1,1 @@
+"""Tests: the scripts that run on a node, on a real host."""
