@@ -118,9 +118,15 @@ restart() {
 
 # why UNIT: its own last error line, without control characters.
 why() {
-  journalctl --sync 2>/dev/null
-  j=$(journalctl -q --no-pager -o cat -u "$1" --since "@$since" -n 200 2>/dev/null)
-  e=$(echo "$j" | grep -E '^[EF][0-9]|rror|panic')
+  n=0 e=''
+  # What a service wrote just before it ended can reach the journal after systemd's word of its end.
+  while [ -z "$e" ] && [ "$n" -lt 20 ]; do
+    [ "$n" = 0 ] || sleep 0.1
+    n=$((n + 1))
+    j=$(journalctl -q --no-pager -o cat -u "$1" --since "@$since" -n 2000 2>/dev/null)
+    e=$(echo "$j" | grep -E '^[EF][0-9]{4} ')
+  done
+  e=${e:-$(echo "$j" | grep -E 'rror|panic')}
   echo "${e:-$j}" | tail -n 1 | tr -cd '[:print:]' | cut -c 1-400
 }
 

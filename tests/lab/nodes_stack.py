@@ -59,6 +59,7 @@ class NodesStack:
         self.lab: LabSpec = stack.lab
         self.printed: list[str] = []
         self.seen_processes: list[str] = []
+        self._secrets: dict[str, list[str]] = {}
 
     def prepare(self) -> None:
         prepare(self.stack)
@@ -97,7 +98,10 @@ class NodesStack:
 
     def up(self, verb: str = "up", expect: bool = True) -> str:
         extra = [] if verb == "refresh" else ["--skip-preview"]
-        return self.pulumi(verb, "--yes", "--non-interactive", *extra, expect=expect)
+        printed = self.pulumi(verb, "--yes", "--non-interactive", *extra, expect=expect)
+        if verb == "up" and expect:
+            self.collect_secrets()
+        return printed
 
     def _watch_processes(self, ended: threading.Event) -> None:
         """The hosts' processes are in this list too: they share the machine's kernel."""
@@ -140,7 +144,8 @@ class NodesStack:
         pairs: list[str] = []
         for path, value in values.items():
             top, _, rest = path.partition(".")
-            pairs += ["--plaintext", f"kube-nodes:{top}.{rest}={value}"]
+            place = f"{top}.{rest}" if rest else top
+            pairs += ["--plaintext", f"kube-nodes:{place}={value}"]
         self.pulumi("config", "set-all", "--path", *pairs)
         try:
             yield
@@ -223,25 +228,35 @@ class NodesStack:
         backend = self.lab.directory / "backend"
         return "".join(path.read_text(errors="replace") for path in backend.rglob("*.json*"))
 
-    def secrets(self) -> dict[str, list[str]]:
-        """Every secret of the stack, in the forms in which it could be met."""
+    def expire_open_tokens(self) -> None:
+        """Let the time of every open token be over, and wait until the cluster has cleaned up."""
+        name = "{.items[?(@.data.expiration)].metadata.name}"
+        path = ["get", "secrets", "-n", "kube-system", "-o", f"jsonpath={name}"]
+        opened = self.kubectl(*path).split()
+        assert opened
+        patch = json.dumps({"stringData": {"expiration": "2020-01-01T00:00:00Z"}})
+        for each in opened:
+            self.kubectl("patch", "secret", "-n", "kube-system", each, "-p", patch)
+        end = time.monotonic() + 60
+        while self.kubectl(*path).split():
+            assert time.monotonic() < end, "the token cleaner does nothing"
+            time.sleep(0.2)
+
+    def collect_secrets(self) -> dict[str, list[str]]:
+        """Every secret that the stack has had, in the forms in which it could be met."""
         exported = self.start("stack", "export", "--show-secrets")
         text, _ = exported.communicate(timeout=60)
-        resources = {
-            each["urn"].rpartition("::")[2]: each["outputs"]
-            for each in json.loads(text)["deployment"]["resources"]
-            if each.get("outputs")
-        }
-        found = {
-            name: json.loads(_plain(resources[name]["result"]))
-            for name in ("n1-token-secret", "n2-token-secret")
-        }
-        found["kube-proxy's key"] = json.loads(
-            _plain(resources["kube-proxy-key-1"]["privateKeyPem"])
-        )
-        found["SSH key"] = self.lab.path("ssh", "id_ed25519").read_text()
-        found["CA key"] = self.lab.path("pki", "ca.key").read_text()
-        return {name: _forms(value) for name, value in found.items()}
+        for each in json.loads(text)["deployment"]["resources"]:
+            name = each["urn"].rpartition("::")[2]
+            outputs = each.get("outputs") or {}
+            if name.endswith("-token-secret"):
+                value = json.loads(_plain(outputs["result"]))
+                self._secrets[f"{name} {value[:2]}…"] = _forms(value)
+            elif name.startswith("kube-proxy-key-"):
+                self._secrets[name] = _forms(json.loads(_plain(outputs["privateKeyPem"])))
+        for name, place in (("SSH key", "ssh/id_ed25519"), ("CA key", "pki/ca.key")):
+            self._secrets[name] = _forms(self.lab.path(place).read_text())
+        return self._secrets
 
 
 def _plain(value: Any) -> str:

@@ -10,8 +10,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -121,23 +120,52 @@ def _taints(node: dict[str, dict[str, list[dict[str, str]]]]) -> set[str]:
     return {taint["key"] for taint in node["spec"].get("taints", [])}
 
 
-def test_a_third_host_is_added_and_removed_without_touching_the_others(
-    nodes: NodesStack,
-) -> None:
+CONTAINERD = {
+    "containerd.sandboxImage": "localhost/kube-nodes/pause:1",
+    "containerd.cniBinDir": "/usr/lib/cni",
+    "containerd.restrictOomScoreAdj": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def third(nodes: NodesStack) -> Iterator[dict[str, str | int]]:
+    """A third host in the lab, and what declares it."""
     lifecycle.up(nodes.lab.directory, lifecycle.Wish(hosts=("n1", "n2", "n3")), lambda _: None)
-    logins = {name: nodes.logins(name) for name in ("n1", "n2")}
     host = nodes.reload_lab().host("n3")
-    declared = {
-        "pools.workers.nodes.n3.address": host.address,
-        "pools.workers.nodes.n3.hostKey": host.host_key,
-    }
-    with nodes.changed(declared):
+    place = "pools.workers.nodes.n3"
+    yield {f"{place}.address": host.address, f"{place}.hostKey": host.host_key}
+    lifecycle.remove_host(nodes.lab.directory, nodes.lab, "n3")
+    nodes.reload_lab()
+
+
+def _with_options(
+    declared: Mapping[str, str | int], options: Mapping[str, str | int]
+) -> dict[str, str | int]:
+    place = "pools.workers.nodes.n3.options"
+    return {**declared} | {f"{place}.{key}": value for key, value in options.items()}
+
+
+def test_a_third_host_is_added_upgraded_and_removed_without_touching_the_others(
+    nodes: NodesStack, third: dict[str, str | int]
+) -> None:
+    logins = {name: nodes.logins(name) for name in ("n1", "n2")}
+    assert all(logins.values())
+    both = {"n1": "v1.37.2", "n2": "v1.37.2"}
+    own_file = nodes.ssh("n3", "sha256sum /etc/containerd/config.toml")
+    options = {"kubernetesVersion": "1.35.4", **CONTAINERD}
+    with nodes.changed(_with_options(third, options)):
         changed = nodes.changed_resources(nodes.up())
         assert changed and all(name.startswith("n3") for name in changed)
-        assert nodes.ready() == dict.fromkeys(("n1", "n2", "n3"), "v1.37.2")
-        assert {name: nodes.logins(name) for name in ("n1", "n2")} == logins
+        assert nodes.ready() == both | {"n3": "v1.35.4"}
+        assert nodes.ssh("n3", "sha256sum /etc/containerd/config.toml") != own_file
+    with nodes.changed(_with_options(third, {**options, "kubernetesVersion": "1.36.3"})):
+        nodes.up()
+        assert nodes.ready() == both | {"n3": "v1.36.3"}
+        journal = nodes.ssh("n3", "journalctl --no-pager -o cat -u kubelet -u kube-proxy")
+        assert not re.search(r"has been deprecated|unknown flag|unknown field", journal)
     nodes.up()
-    assert nodes.ready() == dict.fromkeys(("n1", "n2"), "v1.37.2")
+    assert nodes.ready() == both
+    assert {name: nodes.logins(name) for name in ("n1", "n2")} == logins
     left = nodes.ssh(
         "n3",
         "ls -d /etc/kubernetes /var/lib/kubelet /var/lib/kube-proxy /var/lib/kube-nodes "
@@ -146,8 +174,28 @@ def test_a_third_host_is_added_and_removed_without_touching_the_others(
         check=False,
     )
     assert left.split() == ["inactive", "inactive"]
-    assert "n3" not in nodes.kubectl("get", "nodes")
-    lifecycle.remove_host(nodes.lab.directory, nodes.lab, "n3")
+    assert nodes.ssh("n3", "sha256sum /etc/containerd/config.toml") == own_file
+
+
+def test_a_host_with_kube_proxy_alone_reaches_services_and_is_no_node(
+    nodes: NodesStack, third: dict[str, str | int]
+) -> None:
+    with nodes.changed(_with_options(third, {"role": "proxy-only"})):
+        nodes.up()
+        answer = nodes.outputs()["nodes"]["n3"]["serviceAnswer"]
+        assert answer.startswith("pod=service-check-")
+        assert nodes.ready() == {"n1": "v1.37.2", "n2": "v1.37.2"}
+        assert "n3" not in nodes.kubectl("get", "nodes")
+    nodes.up()
+
+
+def test_another_cluster_is_refused_before_anything_is_written(nodes: NodesStack) -> None:
+    other = "11111111-1111-4111-8111-111111111111"
+    with nodes.changed({"clusterUid": other, "pools.workers.nodes.n1.options.maxPods": 50}):
+        said = nodes.up(expect=False)
+        assert f"the stack is for {other}" in said
+        assert "Nothing was changed" in said
+        assert nodes.changes(said) == {}
 
 
 def test_a_configuration_that_the_kubelet_refuses_is_rolled_back(nodes: NodesStack) -> None:
@@ -157,7 +205,7 @@ def test_a_configuration_that_the_kubelet_refuses_is_rolled_back(nodes: NodesSta
     with nodes.changed({key: "no-such-policy"}):
         said = nodes.up(expect=False)
         assert re.search(r"n1: kubelet did not come up: .*no-such-policy", said), said
-        assert "what was there before is back" in said
+        assert "what was there before is put back" in said
         assert nodes.ssh("n1", files) == before
     nodes.up()
     nodes.pulumi("preview", "--expect-no-changes")
@@ -183,9 +231,11 @@ def test_ctrl_c_while_a_node_is_waited_for_ends_at_once_and_the_next_up_goes_on(
     nodes.up()
 
 
-def test_an_up_that_is_killed_is_taken_up_by_the_next(nodes: NodesStack) -> None:
+def test_an_up_that_is_killed_while_a_kubelet_starts_is_taken_up_by_the_next(
+    nodes: NodesStack,
+) -> None:
     with nodes.changed({"pools.workers.nodes.n2.generation": 2}):
-        with nodes.running_until("n2-credentials") as running:
+        with nodes.running_until("n2-units") as running:
             os.killpg(running.pid, signal.SIGKILL)
         nodes.prepare()
         nodes.up()
@@ -194,22 +244,39 @@ def test_an_up_that_is_killed_is_taken_up_by_the_next(nodes: NodesStack) -> None
     nodes.up()
 
 
-def test_no_secret_is_left_in_the_open(nodes: NodesStack, tmp_path: Path) -> None:
-    secrets = nodes.secrets()
-    assert len(secrets) >= 4
+def test_a_token_that_expired_after_a_kill_is_made_anew(nodes: NodesStack) -> None:
+    with nodes.changed({"pools.workers.nodes.n2.generation": 3}):
+        with (
+            nodes.paused("kube-controller-manager"),
+            nodes.running_until("n2-membership") as running,
+        ):
+            os.killpg(running.pid, signal.SIGKILL)
+        nodes.expire_open_tokens()
+        nodes.prepare()
+        nodes.up()
+        assert nodes.ready() == {"n1": "v1.37.2", "n2": "v1.37.2"}
+        nodes.pulumi("preview", "--expect-no-changes")
+        nodes.pulumi("preview", "--refresh", "--expect-no-changes")
+    nodes.up()
+
+
+def test_no_secret_is_left_in_the_open(nodes: NodesStack) -> None:
+    secrets = nodes.collect_secrets()
+    assert len(secrets) >= 8  # of earlier generations too
     places = {
         "state": nodes.state_text(),
         "outputs": json.dumps(nodes.outputs()),
-        "journals": nodes.ssh("n1", "journalctl --no-pager -o cat"),
         "everything that was printed": "".join(nodes.printed),
         "process lists": "".join(nodes.seen_processes),
-        "files for everyone": nodes.ssh(
-            "n1",
+    }
+    for host in ("n1", "n2"):
+        places[f"journals of {host}"] = nodes.ssh(host, "journalctl --no-pager -o cat")
+        places[f"files of {host} that others may read"] = nodes.ssh(
+            host,
             "find /etc /run /tmp /var -xdev -type f -perm /077 -size -100k "
             "-exec cat {} + 2>/dev/null | tr -d '\\0'",
             check=False,
-        ),
-    }
+        )
     for place, text in places.items():
         assert text, place
         for name, forms in secrets.items():
