@@ -138,7 +138,7 @@ class Settings(Declaration):
     binaries: dict[Annotated[str, AfterValidator(_version_key)], Binaries] = Field(
         {},
         description="kubelet and kube-proxy by Kubernetes version; with none at all, both are "
-        "expected in /usr/local/bin of every host.",
+        "expected in `layout.binaryDir` of every host.",
     )
     kube_proxy_certificate: KubeProxyCertificateSettings = Field(
         KubeProxyCertificateSettings(), description="kube-proxy's client certificate."

@@ -38,6 +38,7 @@ FORMATS = {
     "check_cidr": "CIDR",
     "check_download": "URL",
     "check_domain": "DNS domain",
+    "check_file": "absolute path",
     "check_host_address": "IP address",
     "check_host_key": "`ssh-ed25519 AAAA…`",
     "check_image": "image name",

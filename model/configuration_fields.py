@@ -1,7 +1,8 @@
 """Which fields KubeletConfiguration and KubeProxyConfiguration have, by version.
 
 The table beside this file is the one home of these facts; free fields in the stack's configuration
-are checked against it, since the kubelet itself only logs an unknown one.
+are checked against it, since the kubelet itself only logs an unknown one. A field that a version
+does not have yet, but a flag for, is as good: it is rendered as that flag.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from typing import Any
 
 import yaml
 
+from kube_nodes.model.component_settings import KUBE_PROXY, KUBELET, check_gates, flag_of
 from kube_nodes.model.declaration import show
-from kube_nodes.model.versions import KubernetesVersion
+from kube_nodes.model.versions import KubernetesVersion, Span
 
-KUBELET = "KubeletConfiguration"
-KUBE_PROXY = "KubeProxyConfiguration"
+__all__ = [
+    "FIRST_FILE_MINOR", "KUBELET", "KUBE_PROXY", "check_fields", "has_field", "walk_fields",
+]  # fmt: skip
+
+# The first minor whose kubelet reads a configuration file. kube-proxy's of 1.9 is left out: its
+# feature gates are one string there.
+FIRST_FILE_MINOR = 10
 
 # Type of a field: which Python types its value may have, how it is written, rule and remedy.
 _TEXT = (str,)
@@ -46,6 +53,23 @@ def _table() -> dict[str, dict[str, dict[str, str]]]:
     return table
 
 
+@cache
+def _field_span(kind: str, path: str) -> Span | None:
+    entry = _table()[kind].get(path)
+    return Span.read(entry, since=FIRST_FILE_MINOR) if entry is not None else None
+
+
+def has_field(kind: str, path: str, minor: int) -> bool:
+    """Say whether a minor's configuration file has a field."""
+    span = _field_span(kind, path)
+    return span is not None and minor in span
+
+
+def walk_fields(kind: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each field with its path, going into the mappings that have fields of their own."""
+    return _walk(values, _table()[kind], "")
+
+
 def check_fields(
     kind: str, values: Mapping[str, Any], version: KubernetesVersion, owned: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
@@ -61,7 +85,7 @@ def check_fields(
         For each fault the field's path and a rule with its remedy.
     """
     fields = _table()[kind]
-    for path, value in _walk(values, fields, ""):
+    for path, value in walk_fields(kind, values):
         if path in owned:
             yield path, owned[path]
         elif path not in fields:
@@ -69,7 +93,11 @@ def check_fields(
             remedy = f"did you mean {close[0]}?" if close else "remove it"
             yield path, f"is not a field of {kind}; {remedy}"
         else:
-            yield from _check(path, value, fields[path], version)
+            yield from _check_version(kind, path, version)
+            yield from _check(path, value, fields[path])
+        if kind == KUBELET and path == "featureGates" and isinstance(value, Mapping):
+            for name, rule in check_gates(value, version):
+                yield f"{path}.{name}", rule
 
 
 def _walk(
@@ -85,14 +113,16 @@ def _walk(
             yield from _walk(value, fields, f"{path}.")
 
 
-def _check(
-    path: str, value: Any, field: Mapping[str, str], version: KubernetesVersion
-) -> Iterator[tuple[str, str]]:
-    since, until = field.get("since"), field.get("until")
-    if since and version.minor < int(since.split(".")[1]):
-        yield path, f"exists only since {since}, and this is {version}; remove it"
-    if until and version.minor > int(until.split(".")[1]):
-        yield path, f"was removed after {until}, and this is {version}; remove it"
+def _check_version(kind: str, path: str, version: KubernetesVersion) -> Iterator[tuple[str, str]]:
+    """Look whether the version has the field, or a flag that says the same."""
+    field, flag = _field_span(kind, path), flag_of(kind, path)
+    spans = [span for span in (field, flag.span if flag else None) if span]
+    if not any(version.minor in span for span in spans):
+        whole = Span(min(span.since for span in spans), max(span.until for span in spans))
+        yield path, f"{whole.refuse(version)}; remove it"
+
+
+def _check(path: str, value: Any, field: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield from _check_type(path, value, field["type"])
     if isinstance(value, Mapping) and field["type"] == "map":
         for key, inner in value.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 from kube_nodes.model.cluster import Cluster
@@ -13,10 +12,8 @@ from kube_nodes.model.declaration import show
 from kube_nodes.model.nodes import Node, NodeDeclaration, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.owned_fields import KUBE_PROXY_OWNED, KUBELET_OWNED
-
-# A place in the configuration: its keys and list positions.
-Place = tuple[Any, ...]
-Fault = tuple[Place, str]
+from kube_nodes.model.unit_settings import check_unit
+from kube_nodes.model.version_rules import Fault, Place, find_version_faults
 
 
 def find_faults(
@@ -29,7 +26,9 @@ def find_faults(
     for node in resolve_nodes(options, pools):
         pool = pools[node.pool]
         faults += _address_faults(cluster, node, pool.nodes[node.id])
-        faults += _option_faults(cluster, node, _Origins(options, pool, node))
+        origins = _Origins(options, pool, node)
+        faults += _option_faults(cluster, node, origins)
+        faults += find_version_faults(cluster, node, origins)
     # An option of the cluster is a fault on every node, and is told once.
     return list(dict.fromkeys(faults))
 
@@ -52,6 +51,10 @@ class _Origins:
             if written and (key is None or key in getattr(level, field)):
                 return (*place, alias)
         return ("options", alias)
+
+    def wrote(self, field: str) -> bool:
+        """Say whether a level sets this field at all."""
+        return any(field in level.model_fields_set for _, level in self._levels)
 
 
 def _cluster_faults(cluster: Cluster) -> Iterator[Fault]:
@@ -155,6 +158,9 @@ def _option_faults(cluster: Cluster, node: Node, origins: _Origins) -> Iterator[
     ):
         values = getattr(options, field)
         for path, rule in check_fields(kind, values, options.kubernetes_version, owned):
+            yield (*origins.of(field, alias, path.split(".")[0]), *path.split(".")), rule
+    for field, alias in (("kubelet_unit", "kubeletUnit"), ("kube_proxy_unit", "kubeProxyUnit")):
+        for path, rule in check_unit(getattr(options, field)):
             yield (*origins.of(field, alias, path.split(".")[0]), *path.split(".")), rule
 
 

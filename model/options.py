@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -22,7 +22,9 @@ from kube_nodes.model.labels import (
 )
 from kube_nodes.model.values import (
     between,
+    check_cidr,
     check_domain,
+    check_file,
     check_image,
     check_ip,
     check_path,
@@ -45,6 +47,11 @@ EVICTION_SIGNALS = (
     "containerfs.inodesFree",
     "pid.available",
 )
+
+
+# The folders that every systemd reads units from.
+UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+PROXY_MODES = ("nftables", "iptables", "ipvs", "userspace")
 
 
 def _version(value: Any) -> Any:
@@ -99,6 +106,7 @@ Quantity = Annotated[str | None, AfterValidator(check_quantity)]
 Reserved = dict[Annotated[str, one_of(RESERVABLE, "a reservable resource")], Quantity]
 IpAddress = Annotated[str, AfterValidator(check_ip)]
 Path = Annotated[str, AfterValidator(check_path)]
+File = Annotated[str, AfterValidator(check_file)]
 
 
 class SshOptions(Declaration):
@@ -124,6 +132,45 @@ class ContainerdOptions(Declaration):
     )
     cni_bin_dir: Path = Field("/opt/cni/bin", description="Folder of the CNI plugins.")
     cni_conf_dir: Path = Field("/etc/cni/net.d", description="Folder of the CNI configuration.")
+
+
+class DockerOptions(Declaration):
+    """Docker as the container runtime, through the kubelet's own shim, with CNI."""
+
+    sandbox_image: Annotated[str, AfterValidator(check_image)] = Field(
+        "", description="Image of the pods' sandbox (pause) container; unset, the version's own."
+    )
+    cni_bin_dir: Path = Field("/opt/cni/bin", description="Folder of the CNI plugins.")
+    cni_conf_dir: Path = Field("/etc/cni/net.d", description="Folder of the CNI configuration.")
+    runtime_cgroups: Annotated[str, AfterValidator(check_path)] = Field(
+        "", description="cgroup that Docker runs in, where the kubelet can't find it itself."
+    )
+
+
+class LayoutOptions(Declaration):
+    """Where things are on the host: by default where kubeadm and the CIS benchmark's tools look."""
+
+    binary_dir: File = Field("/usr/local/bin", description="Folder of kubelet and kube-proxy.")
+    unit_dir: Annotated[str, one_of(UNIT_FOLDERS, "a folder of units")] = Field(
+        "/etc/systemd/system", description="Folder of the units."
+    )
+    ca_certificate: File = Field(
+        "/etc/kubernetes/pki/ca.crt", description="The cluster CA's certificate."
+    )
+    bootstrap_kubeconfig: File = Field(
+        "/etc/kubernetes/bootstrap-kubelet.conf",
+        description="The kubelet's kubeconfig with the token; up to 1.16.",
+    )
+    kubelet_kubeconfig: File = Field(
+        "/etc/kubernetes/kubelet.conf",
+        description="The kubeconfig that the kubelet writes itself; up to 1.16.",
+    )
+    kube_proxy_kubeconfig: File = Field(
+        "/etc/kubernetes/proxy.conf", description="kube-proxy's kubeconfig."
+    )
+    certificate_dir: File = Field(
+        "/var/lib/kubelet/pki", description="Folder of the kubelet's own certificates; up to 1.16."
+    )
 
 
 class NodeOptions(Declaration):
@@ -176,7 +223,19 @@ class NodeOptions(Declaration):
     containerd: ContainerdOptions | None = Field(
         None, description="Write containerd's configuration too; unset, it is its owner's."
     )
-    proxy_mode: Annotated[str, one_of(("nftables", "iptables", "ipvs"), "a proxy mode")] = Field(
+    docker: DockerOptions | None = Field(
+        None, description="Docker instead of a CRI runtime; up to 1.23."
+    )
+    gpu: Literal["nvidia"] | None = Field(
+        None,
+        description="Kind of GPU: feature gates, and containerd's runtime where it is written.",
+    )
+    layout: LayoutOptions = Field(LayoutOptions(), description="Where things are on the host.")
+    cadvisor_allowed_cidrs: list[Annotated[str, AfterValidator(check_cidr)]] = Field(
+        [],
+        description="Who may reach cAdvisor's port 4194, which is closed otherwise; up to 1.11.",
+    )
+    proxy_mode: Annotated[str, one_of(PROXY_MODES, "a proxy mode")] = Field(
         "nftables", description="How kube-proxy implements Services."
     )
     kubelet_configuration: dict[str, Any] = Field(
@@ -184,6 +243,12 @@ class NodeOptions(Declaration):
     )
     kube_proxy_configuration: dict[str, Any] = Field(
         {}, description="Further fields of KubeProxyConfiguration, checked against the version."
+    )
+    kubelet_unit: dict[str, Any] = Field(
+        {}, description="Further settings of kubelet.service, by section."
+    )
+    kube_proxy_unit: dict[str, Any] = Field(
+        {}, description="Further settings of kube-proxy.service, by section."
     )
     verbosity: Annotated[int, between(0, 10)] = Field(
         2, description="Log verbosity of kubelet and kube-proxy."

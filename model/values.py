@@ -17,6 +17,7 @@ _QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?", re.ASCI
 _THRESHOLD = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)?|(100|\d{1,2}(\.\d+)?)%", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _PATH = re.compile(r"/[\w./+@-]*", re.ASCII)
+_FILE = re.compile(r"(/[A-Za-z0-9_@+=-][A-Za-z0-9._@+=-]*)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DOWNLOAD = re.compile(r"https?://[^\s/'\"\\]+/[^\s'\"\\]+")
 _IMAGE = re.compile(r"[a-z0-9][\w./:@-]*[\w]", re.ASCII)
@@ -220,6 +221,15 @@ def check_path(value: str) -> str:
     """Check an absolute path without white space."""
     if not _PATH.fullmatch(value) or "/../" in f"{value}/":
         raise ValueError("is not an absolute path; write such as /opt/cni/bin")
+    return value
+
+
+def check_file(value: str) -> str:
+    """Check the absolute path of a file or folder that this program writes."""
+    if not _FILE.fullmatch(value):
+        raise ValueError(
+            "is not the path of a file; begin with / and use letters, digits and ._@+=- alone"
+        )
     return value
 
 

@@ -80,6 +80,24 @@ def render_unit(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def replace_settings(
+    sections: Mapping[str, Iterable[tuple[str, str]]], over: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[tuple[str, str]]]:
+    """Put settings in the place of a unit's own, or behind them; a list is a line each.
+
+    An empty list takes a setting away.
+    """
+    result = {name: list(settings) for name, settings in sections.items()}
+    for name, settings in over.items():
+        for key, value in settings.items():
+            lines = [(key, line) for line in (value if isinstance(value, list) else [value])]
+            own = [index for index, setting in enumerate(result[name]) if setting[0] == key]
+            rest = [setting for setting in result[name] if setting[0] != key]
+            place = own[0] if own else len(rest)
+            result[name] = [*rest[:place], *lines, *rest[place:]]
+    return result
+
+
 def render_command(program: str, flags: Iterable[str]) -> str:
     """Write an ExecStart= value, one word each; `%` and `$` mean themselves.
 

@@ -28,6 +28,7 @@ from kube_nodes.render.kubeconfig import (
     render_kube_proxy_kubeconfig,
 )
 from kube_nodes.render.kubelet import render_kubelet_configuration, render_kubelet_unit
+from kube_nodes.render.placement import has_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,8 @@ class NodeBinaries:
 def render_node_preflight(cluster: Cluster, node: Node) -> str:
     """Render the read-only look at the host."""
     fail_swap_on = node.options.kubelet_configuration.get("failSwapOn", True)
-    socket = node.options.container_runtime_endpoint.removeprefix("unix://")
+    endpoint = node.options.container_runtime_endpoint.removeprefix("unix://")
+    socket = paths.DOCKER_SOCKET if node.options.docker else endpoint
     return render_preflight_script(
         node_id=node.id,
         api_server=cluster.server,
@@ -59,17 +61,18 @@ def render_node_credentials(
     cluster: Cluster, node: Node, token: str | None, certificate: str, key: str
 ) -> str:
     """Render the script with the secret files; token is `id.secret`, None without a kubelet."""
+    layout = node.options.layout
     files = [
         ManagedFile(
-            path=paths.KUBE_PROXY_KUBECONFIG,
-            content=render_kube_proxy_kubeconfig(cluster, certificate, key),
+            path=layout.kube_proxy_kubeconfig,
+            content=render_kube_proxy_kubeconfig(cluster, layout.ca_certificate, certificate, key),
             restarts=(KUBE_PROXY.name,),
         )
     ]
     if token is not None:
         # A kubelet that has its certificate never reads it again: nothing is restarted.
-        content = render_bootstrap_kubeconfig(cluster, token)
-        files.append(ManagedFile(path=paths.BOOTSTRAP_KUBECONFIG, content=content))
+        content = render_bootstrap_kubeconfig(cluster, layout.ca_certificate, token)
+        files.append(ManagedFile(path=layout.bootstrap_kubeconfig, content=content))
     return render_credentials_script(
         node_id=node.id,
         generation=node.generation,
@@ -120,31 +123,37 @@ def _units(node: Node) -> tuple[ServiceUnit, ...]:
 def _files(cluster: Cluster, node: Node) -> Iterator[ManagedFile]:
     names = [unit.name for unit in _units(node) if unit is not CONTAINERD]
     yield ManagedFile(
-        path=paths.CA_CERTIFICATE,
+        path=node.options.layout.ca_certificate,
         content=cluster.ca_certificate,
         mode="0644",
         restarts=tuple(names),
     )
+    if has_file(node.options.kubernetes_version):
+        yield ManagedFile(
+            path=paths.KUBE_PROXY_CONFIGURATION,
+            content=render_kube_proxy_configuration(cluster, node),
+            restarts=(KUBE_PROXY.name,),
+        )
     yield ManagedFile(
-        path=paths.KUBE_PROXY_CONFIGURATION,
-        content=render_kube_proxy_configuration(cluster, node),
+        path=paths.kube_proxy_unit(node.options.layout),
+        content=render_kube_proxy_unit(cluster, node),
         restarts=(KUBE_PROXY.name,),
-    )
-    yield ManagedFile(
-        path=paths.KUBE_PROXY_UNIT, content=render_kube_proxy_unit(), restarts=(KUBE_PROXY.name,)
     )
     if node.is_worker:
         yield from _kubelet_files(node)
 
 
 def _kubelet_files(node: Node) -> Iterator[ManagedFile]:
+    if has_file(node.options.kubernetes_version):
+        yield ManagedFile(
+            path=paths.KUBELET_CONFIGURATION,
+            content=render_kubelet_configuration(node),
+            restarts=(KUBELET.name,),
+        )
     yield ManagedFile(
-        path=paths.KUBELET_CONFIGURATION,
-        content=render_kubelet_configuration(node),
+        path=paths.kubelet_unit(node.options.layout),
+        content=render_kubelet_unit(node),
         restarts=(KUBELET.name,),
-    )
-    yield ManagedFile(
-        path=paths.KUBELET_UNIT, content=render_kubelet_unit(node), restarts=(KUBELET.name,)
     )
     if node.options.containerd:
         yield ManagedFile(
@@ -158,13 +167,13 @@ def _kubelet_files(node: Node) -> Iterator[ManagedFile]:
 def _binaries(node: Node, binaries: NodeBinaries) -> Iterator[Binary]:
     if node.is_worker:
         yield Binary(
-            path=paths.KUBELET_BINARY,
+            path=paths.kubelet_binary(node.options.layout),
             url=binaries.kubelet_url,
             sha256=binaries.kubelet_sha256,
             restarts=(KUBELET.name,),
         )
     yield Binary(
-        path=paths.KUBE_PROXY_BINARY,
+        path=paths.kube_proxy_binary(node.options.layout),
         url=binaries.kube_proxy_url,
         sha256=binaries.kube_proxy_sha256,
         restarts=(KUBE_PROXY.name,),
@@ -176,3 +185,5 @@ def _directories(node: Node) -> Iterator[Directory]:
     if node.is_worker:
         yield Directory(path=paths.KUBELET_ROOT, mode="0700")
         yield Directory(path=paths.STATIC_PODS, mode="0700")
+        if node.options.docker:
+            yield Directory(path=node.options.docker.cni_conf_dir, mode="0755")

@@ -1,8 +1,9 @@
-"""kube-proxy's configuration file and unit."""
+"""kube-proxy's configuration file and unit, for any version."""
 
 from __future__ import annotations
 
 from kube_nodes.model.cluster import Cluster
+from kube_nodes.model.component_settings import KUBE_PROXY
 from kube_nodes.model.nodes import Node
 from kube_nodes.render import paths
 from kube_nodes.render.documents import (
@@ -10,20 +11,48 @@ from kube_nodes.render.documents import (
     render_command,
     render_unit,
     render_yaml,
+    replace_settings,
 )
+from kube_nodes.render.placement import Placed, place_settings
 
 
 def render_kube_proxy_configuration(cluster: Cluster, node: Node) -> str:
-    """Render KubeProxyConfiguration for the node's version.
+    """Render KubeProxyConfiguration for the node's version, which is 1.10 or newer."""
+    head = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"}
+    return render_yaml({**head, **_placed(cluster, node).fields})
+
+
+def render_kube_proxy_unit(cluster: Cluster, node: Node) -> str:
+    """Render kube-proxy.service; a setting that has a field is in the configuration file."""
+    program = paths.kube_proxy_binary(node.options.layout)
+    sections = {
+        "Unit": [
+            ("Description", "kube-proxy: the Kubernetes network proxy"),
+            ("Documentation", "https://kubernetes.io/docs/concepts/architecture/#kube-proxy"),
+            ("Wants", "network-online.target"),
+            ("After", "network-online.target"),
+            ("StartLimitIntervalSec", "0"),
+        ],
+        "Service": [
+            ("ExecStart", render_command(program, _placed(cluster, node).flags)),
+            ("Restart", "always"),
+            ("RestartSec", "5"),
+            ("LimitNOFILE", "65536"),
+        ],
+        "Install": [("WantedBy", "multi-user.target")],
+    }
+    return render_unit(replace_settings(sections, node.options.kube_proxy_unit))
+
+
+def _placed(cluster: Cluster, node: Node) -> Placed:
+    """Say everything that has a field in some version.
 
     Source: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/; metrics on
     loopback alone is CIS Kubernetes Benchmark 1.12, 4.3.1.
     """
-    document = {
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
-        "kind": "KubeProxyConfiguration",
+    settings = {
         "bindAddress": node.node_ip,
-        "clientConnection": {"kubeconfig": paths.KUBE_PROXY_KUBECONFIG},
+        "clientConnection": {"kubeconfig": node.options.layout.kube_proxy_kubeconfig},
         "clusterCIDR": ",".join(cluster.pod_cidrs),
         # Must equal the Node's name, or kube-proxy does not know which endpoints are its own.
         "hostnameOverride": node.id,
@@ -32,29 +61,9 @@ def render_kube_proxy_configuration(cluster: Cluster, node: Node) -> str:
         # Written always: the default of an empty mode differs between versions.
         "mode": node.options.proxy_mode,
     }
-    return render_yaml(merge_documents(document, node.options.kube_proxy_configuration))
-
-
-def render_kube_proxy_unit() -> str:
-    """Render kube-proxy.service."""
-    command = render_command(
-        paths.KUBE_PROXY_BINARY, [f"--config={paths.KUBE_PROXY_CONFIGURATION}"]
-    )
-    return render_unit(
-        {
-            "Unit": [
-                ("Description", "kube-proxy: the Kubernetes network proxy"),
-                ("Documentation", "https://kubernetes.io/docs/concepts/architecture/#kube-proxy"),
-                ("Wants", "network-online.target"),
-                ("After", "network-online.target"),
-                ("StartLimitIntervalSec", "0"),
-            ],
-            "Service": [
-                ("ExecStart", command),
-                ("Restart", "always"),
-                ("RestartSec", "5"),
-                ("LimitNOFILE", "65536"),
-            ],
-            "Install": [("WantedBy", "multi-user.target")],
-        }
+    return place_settings(
+        KUBE_PROXY,
+        node.options.kubernetes_version,
+        merge_documents(settings, node.options.kube_proxy_configuration),
+        {"--config": paths.KUBE_PROXY_CONFIGURATION, "--logtostderr": "true"},
     )

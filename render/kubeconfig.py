@@ -11,25 +11,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.render import paths
 from kube_nodes.render.documents import render_yaml
 
 
-def render_bootstrap_kubeconfig(cluster: Cluster, token: str) -> str:
+def render_bootstrap_kubeconfig(cluster: Cluster, ca_path: str, token: str) -> str:
     """Render the kubeconfig that a kubelet without a certificate uses; holds the token."""
-    return _render(cluster, "kubelet-bootstrap", {"token": token})
+    return _render(cluster, ca_path, "kubelet-bootstrap", {"token": token})
 
 
-def render_kube_proxy_kubeconfig(cluster: Cluster, certificate: str, key: str) -> str:
+def render_kube_proxy_kubeconfig(cluster: Cluster, ca_path: str, certificate: str, key: str) -> str:
     """Render kube-proxy's kubeconfig from a client certificate and its key, both PEM."""
     return _render(
         cluster,
+        ca_path,
         "kube-proxy",
         {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)},
     )
 
 
-def _render(cluster: Cluster, user: str, credentials: Mapping[str, Any]) -> str:
+def _render(cluster: Cluster, ca_path: str, user: str, credentials: Mapping[str, Any]) -> str:
     return render_yaml(
         {
             "apiVersion": "v1",
@@ -38,7 +38,7 @@ def _render(cluster: Cluster, user: str, credentials: Mapping[str, Any]) -> str:
                 {
                     "name": cluster.name,
                     "cluster": {
-                        "certificate-authority": paths.CA_CERTIFICATE,
+                        "certificate-authority": ca_path,
                         "server": cluster.server,
                     },
                 }

@@ -1,16 +1,31 @@
-"""Where things are on a host: where kubeadm and the CIS benchmark's tools look for them."""
+"""Where things are on a host that no option moves; the rest is in the node's layout."""
 
-CA_CERTIFICATE = "/etc/kubernetes/pki/ca.crt"
-BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf"
-KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
-KUBE_PROXY_KUBECONFIG = "/etc/kubernetes/proxy.conf"
+from kube_nodes.model.options import LayoutOptions
+
 STATIC_PODS = "/etc/kubernetes/manifests"
 KUBELET_ROOT = "/var/lib/kubelet"
 KUBELET_CONFIGURATION = "/var/lib/kubelet/config.yaml"
 KUBE_PROXY_ROOT = "/var/lib/kube-proxy"
 KUBE_PROXY_CONFIGURATION = "/var/lib/kube-proxy/config.conf"
-KUBELET_UNIT = "/etc/systemd/system/kubelet.service"
-KUBE_PROXY_UNIT = "/etc/systemd/system/kube-proxy.service"
-KUBELET_BINARY = "/usr/local/bin/kubelet"
-KUBE_PROXY_BINARY = "/usr/local/bin/kube-proxy"
 CONTAINERD_CONFIGURATION = "/etc/containerd/config.toml"
+DOCKER_SOCKET = "/var/run/docker.sock"
+
+
+def kubelet_binary(layout: LayoutOptions) -> str:
+    """Name the kubelet's binary."""
+    return f"{layout.binary_dir}/kubelet"
+
+
+def kube_proxy_binary(layout: LayoutOptions) -> str:
+    """Name kube-proxy's binary."""
+    return f"{layout.binary_dir}/kube-proxy"
+
+
+def kubelet_unit(layout: LayoutOptions) -> str:
+    """Name kubelet.service."""
+    return f"{layout.unit_dir}/kubelet.service"
+
+
+def kube_proxy_unit(layout: LayoutOptions) -> str:
+    """Name kube-proxy.service."""
+    return f"{layout.unit_dir}/kube-proxy.service"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kube_nodes.render import paths
-from tests.golden.nodes import VERSIONS, rendered, written_files
+from tests.golden.nodes import KUBE_PROXY_UNIT, KUBELET_UNIT, VERSIONS, rendered, written_files
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kube-nodes" / "bin"
 
@@ -25,7 +24,7 @@ def _help(program: str, minor: str) -> str:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
-    ("program", "path"), [("kubelet", paths.KUBELET_UNIT), ("kube-proxy", paths.KUBE_PROXY_UNIT)]
+    ("program", "path"), [("kubelet", KUBELET_UNIT), ("kube-proxy", KUBE_PROXY_UNIT)]
 )
 def test_the_real_binary_knows_every_flag_and_calls_none_deprecated(
     version: str, program: str, path: str

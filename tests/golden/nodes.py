@@ -10,6 +10,8 @@ from typing import Any
 
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.options import LayoutOptions
+from kube_nodes.render import paths
 from kube_nodes.render.host_files import (
     NodeBinaries,
     render_node_credentials,
@@ -32,6 +34,9 @@ _BINARIES = NodeBinaries(
     kube_proxy_url="https://files.example/kube-proxy",
     kube_proxy_sha256="b" * 64,
 )
+LAYOUT = LayoutOptions()
+KUBELET_UNIT = paths.kubelet_unit(LAYOUT)
+KUBE_PROXY_UNIT = paths.kube_proxy_unit(LAYOUT)
 _SHELL = Path(__file__).parents[2] / "host"
 
 _FULL = {

@@ -18,6 +18,8 @@ from tests.golden.nodes import (
     CASES,
     CERTIFICATE,
     KEY,
+    KUBE_PROXY_UNIT,
+    LAYOUT,
     TOKEN,
     VERSIONS,
     folded,
@@ -86,7 +88,7 @@ def test_kubeconfigs_name_a_user_with_one_credential_and_the_ca_by_path(case: st
         assert context["name"] == document["current-context"]
         assert context["context"] == {"cluster": cluster["name"], "user": user["name"]}
         assert cluster["cluster"] == {
-            "certificate-authority": paths.CA_CERTIFICATE,
+            "certificate-authority": LAYOUT.ca_certificate,
             "server": "https://192.0.2.10:6443",
         }
         assert set(user["user"]) in ({"token"}, {"client-certificate-data", "client-key-data"})
@@ -112,7 +114,7 @@ def test_the_default_kubelet_is_as_the_benchmark_wants_it() -> None:
     fields = _fields("worker", paths.KUBELET_CONFIGURATION)
     assert fields["authentication"]["anonymous"]["enabled"] is False
     assert fields["authorization"]["mode"] == "Webhook"
-    assert fields["authentication"]["x509"]["clientCAFile"] == paths.CA_CERTIFICATE
+    assert fields["authentication"]["x509"]["clientCAFile"] == LAYOUT.ca_certificate
     assert fields["readOnlyPort"] == 0
     assert fields["streamingConnectionIdleTimeout"] not in ("0", "0s")
     assert fields["makeIPTablesUtilChains"] is fields["rotateCertificates"] is True
@@ -141,12 +143,12 @@ def test_a_proxy_only_host_gets_nothing_of_a_kubelet() -> None:
     now = rendered("proxy-only")
     written = written_files(now.credentials) | written_files(now.units)
     assert set(written) == {
-        paths.KUBE_PROXY_KUBECONFIG,
-        paths.CA_CERTIFICATE,
-        paths.KUBE_PROXY_UNIT,
+        LAYOUT.kube_proxy_kubeconfig,
+        LAYOUT.ca_certificate,
+        KUBE_PROXY_UNIT,
         paths.KUBE_PROXY_CONFIGURATION,
     }
-    assert paths.KUBELET_BINARY not in now.units
+    assert paths.kubelet_binary(LAYOUT) not in now.units
     assert "\nsocket=''\nfail_swap_on=no\n" in now.preflight, "it needs no container runtime"
 
 

@@ -60,7 +60,7 @@ def test_a_cell_does_not_break_its_row() -> None:
 def test_units_and_bounds_are_told() -> None:
     found = {row.key: row for row in reference.rows(Settings)}
     assert found["options.maxPods"].values == "1 to 1000 pods"
-    assert found["options.proxyMode"].values == "`nftables`, `iptables`, `ipvs`"
+    assert found["options.proxyMode"].values == "`nftables`, `iptables`, `ipvs`, `userspace`"
     assert found["options.taints"].kind == "list of taints"
     assert found["binaries.<version>.kubelet.sha256"].default == "**required**"
     assert found["pools.<pool>.nodes.<node>.options.ssh.port"].default == "`22`"

@@ -165,9 +165,21 @@ _EVERYTHING = right_configuration(
             "cniBinDir": "/usr/lib/cni",
             "cniConfDir": "/etc/cni/net.d",
         },
+        "gpu": "nvidia",
+        "layout": {
+            "binaryDir": "/opt/kubernetes/bin",
+            "unitDir": "/usr/lib/systemd/system",
+            "caCertificate": "/etc/kubernetes/pki/cluster-ca.pem",
+            "bootstrapKubeconfig": "/etc/kubernetes/bootstrap-kubelet.conf",
+            "kubeletKubeconfig": "/etc/kubernetes/kubelet.conf",
+            "kubeProxyKubeconfig": "/etc/kubernetes/kube-proxy.kubeconfig",
+            "certificateDir": "/var/lib/kubelet/pki",
+        },
         "proxyMode": "iptables",
         "kubeletConfiguration": {"failSwapOn": False, "featureGates": {"NodeSwap": True}},
         "kubeProxyConfiguration": {"conntrack": {"min": 0}, "iptables": {"syncPeriod": "1m0s"}},
+        "kubeletUnit": {"Service": {"Environment": ["A=1", "B=2"]}},
+        "kubeProxyUnit": {"Unit": {"Wants": []}},
         "verbosity": 4,
         "joinTimeoutSeconds": 60,
         "drainTimeoutSeconds": 60,
@@ -182,7 +194,20 @@ _EVERYTHING = right_configuration(
                     "generation": 2,
                     "reapply": 3,
                     "options": {"labels": {"gpu": "true"}},
-                }
+                },
+                # No version has these beside the rest; a host without a kubelet ignores them.
+                "n2": {
+                    "options": {
+                        "role": "proxy-only",
+                        "docker": {
+                            "sandboxImage": "registry.example/pause:3.0",
+                            "cniBinDir": "/opt/cni/bin",
+                            "cniConfDir": "/etc/cni/net.d",
+                            "runtimeCgroups": "/systemd/system.slice",
+                        },
+                        "cadvisorAllowedCidrs": ["10.0.0.0/8"],
+                    },
+                },
             },
         }
     },
@@ -206,7 +231,7 @@ def _keys(schema: dict[str, Any]) -> Iterator[str]:
 
 def _leaf_names(values: dict[str, Any]) -> Iterator[str]:
     maps = ("labels", "kubeReserved", "systemReserved", "evictionHard")
-    free = ("kubeletConfiguration", "kubeProxyConfiguration")
+    free = ("kubeletConfiguration", "kubeProxyConfiguration", "kubeletUnit", "kubeProxyUnit")
     for key, value in values.items():
         if key not in ("workers", "n1", "n2", "1.37.2"):
             yield key
