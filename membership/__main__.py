@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 import uuid
 from collections.abc import Callable
+from typing import NoReturn
 
 from kube_nodes.model import requests
 from kube_nodes.model.requests import (
@@ -26,7 +28,7 @@ _VERBS = {
     "leave": "cordon and drain the node (delete of join)",
     "forget": "delete the Node object (delete of prepare)",
     "sign": "have the cluster sign a client certificate; prints it",
-    "approve": "approve pending requests of all declared nodes, close tokens left open",
+    "approve": "for all declared nodes: approve requests, close tokens and undo cordons left",
 }
 
 
@@ -113,5 +115,12 @@ def _describe(error: Exception) -> str:
     return f"internal error {type(error).__name__}; please report it with this:\n{place}"
 
 
+def _end(number: int, _frame: object) -> NoReturn:
+    """End as on Ctrl-C: what must be undone is."""
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     sys.exit(main())

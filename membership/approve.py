@@ -1,4 +1,4 @@
-"""Approve what waits for all declared nodes, close tokens left open, and report the rest."""
+"""Tidy up for all declared nodes: approve requests, close tokens, undo cordons; report the rest."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kube_nodes.model.requests import ApproveRequest, DeclaredNode
 
 
 def approve_all(request: ApproveRequest) -> str:
-    """Go once over the pending requests and the tokens; return a line for each."""
+    """Go once over pending requests, tokens and cordons left behind; return a line for each."""
     api = reach(request.cluster)
-    lines = [*_requests(api, request), *_tokens(api, request)]
+    lines = [*_requests(api, request), *_tokens(api, request), *_cordons(api, request)]
     return "\n".join(lines) or "nothing is pending"
 
 
@@ -53,6 +53,23 @@ def _tokens(api: Api, request: ApproveRequest) -> list[str]:
             lines.append(f"{node.id}: closed the token {node.token_id}")
         else:
             lines.append(f"{node.id}: its token {node.token_id} is open while it joins")
+    return lines
+
+
+def _cordons(api: Api, request: ApproveRequest) -> list[str]:
+    """Undo our cordon where nothing is left to be done: a drain that was killed left it."""
+    lines = []
+    for declared in request.nodes:
+        node = api.find(nodes.node_path(declared.name))
+        if (
+            node is not None
+            and nodes.is_member(node, declared)
+            and nodes.annotation(node, nodes.CORDONED) is not None
+            and nodes.kubelet_version(node) == declared.version
+            and nodes.is_ready(node)
+            and nodes.uncordon(api, declared.name)
+        ):
+            lines.append(f"{declared.id}: undid the cordon that an earlier run left")
     return lines
 
 

@@ -10,7 +10,7 @@ import time
 
 from kube_nodes.membership.api import Api, ApiError, Object
 from kube_nodes.membership.errors import MembershipError
-from kube_nodes.membership.nodes import annotation, cordon
+from kube_nodes.membership.nodes import annotation, cordon, is_ready
 from kube_nodes.membership.progress import Progress
 from kube_nodes.model.requests import Drain
 
@@ -21,15 +21,29 @@ _TOO_MANY = 429
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-def drain(api: Api, name: str, how: Drain, progress: Progress) -> None:
-    """Cordon the Node and move its pods away.
+def drain(api: Api, node: Object, how: Drain, progress: Progress, *, remedy: str) -> None:
+    """Cordon the Node and move its pods away; only cordon it where no kubelet would end them.
+
+    Args:
+        api: the API.
+        node: the Node, as it was read last.
+        how: time limit and force.
+        progress: where to tell what is awaited.
+        remedy: what the operator can do where pods do not leave.
 
     Raises:
         MembershipError: pods that no controller would start again (without force), or pods that
             did not leave in time: which, and which budget holds them.
     """
+    name = node["metadata"]["name"]
+    if not is_ready(node):
+        cordon(api, name)
+        progress.say(f"the Node {name} is not Ready: cordoned, its pods are not waited for")
+        return
+    # Before the cordon too: what can be seen to fail must change nothing.
+    _refuse_bare_pods(_pods(api, name), how, remedy)
     cordon(api, name)
-    _refuse_bare_pods(_pods(api, name), how)
+    _refuse_bare_pods(_pods(api, name), how, remedy)
     version = "v1" if api.minor >= 22 else "v1beta1"
     end = time.monotonic() + how.timeout_seconds
     asked: dict[str, float] = {}
@@ -37,7 +51,7 @@ def drain(api: Api, name: str, how: Drain, progress: Progress) -> None:
     while pods := _pods(api, name):
         now = time.monotonic()
         if now > end:
-            _give_up(api, name, pods, blocked, how)
+            _give_up(api, pods, blocked, how, remedy)
             return
         for pod in pods:
             uid = pod["metadata"]["uid"]
@@ -64,7 +78,7 @@ def _controller(pod: Object) -> str | None:
     return next((owner["kind"] for owner in owners if owner.get("controller")), None)
 
 
-def _refuse_bare_pods(pods: list[Object], how: Drain) -> None:
+def _refuse_bare_pods(pods: list[Object], how: Drain, remedy: str) -> None:
     """Nothing would start these again elsewhere, unless they have ended."""
     bare = [
         pod
@@ -73,8 +87,7 @@ def _refuse_bare_pods(pods: list[Object], how: Drain) -> None:
     ]
     if bare and not how.force:
         raise MembershipError(
-            f"drain: {_describe(bare, {})} has no controller that would start it again;"
-            " delete it, or set drainForce"
+            f"drain: {_describe(bare, {})} has no controller that would start it again; {remedy}"
         )
 
 
@@ -101,13 +114,14 @@ def _evict(api: Api, pod: Object, version: str) -> str:
     return ""
 
 
-def _give_up(api: Api, name: str, pods: list[Object], blocked: dict[str, str], how: Drain) -> None:
+def _give_up(
+    api: Api, pods: list[Object], blocked: dict[str, str], how: Drain, remedy: str
+) -> None:
     """At the end of the time: delete what is left if the operator wants that, else fail."""
     if not how.force:
         raise MembershipError(
             f"drain: {how.timeout_seconds} s passed, still there: {_describe(pods, blocked)};"
-            f" the Node {name} stays cordoned. Mend what holds them and run again, or set"
-            " drainForce"
+            f" {remedy}"
         )
     for pod in pods:
         metadata = pod["metadata"]

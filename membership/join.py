@@ -13,7 +13,7 @@ from kube_nodes.membership.approval import REQUESTS, approve, judge_manifest, ou
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
-from kube_nodes.membership.readiness import read_runs, why_not_ready
+from kube_nodes.membership.readiness import another_machine, read_runs, why_not_ready
 from kube_nodes.membership.watching import Change, Collection, Event, Listed, follow
 from kube_nodes.model.certificate_requests import CLIENT_SIGNER, SERVING_SIGNER, index_by_name
 from kube_nodes.model.labels import Taint
@@ -73,6 +73,7 @@ class _Arrival:
         own = f"metadata.name={self._declared.name}"
         with follow(self._api, Collection(REQUESTS), Collection(_NODES, own)) as changes:
             while True:
+                self._refuse_another_machine()
                 missing = self._missing()
                 if self._node is not None and not missing:
                     return self._node
@@ -81,6 +82,19 @@ class _Arrival:
                 self._progress.awaiting(missing)
                 self._keep_token_open()
                 self._take_all(changes)
+
+    def _refuse_another_machine(self) -> None:
+        """Do not wait for what cannot come: for a member's name, no token lets a new host in."""
+        if (
+            not self._is_new
+            and self._node is not None
+            and nodes.is_elsewhere(self._node, self._declared)
+            and (other := another_machine(self._node, self._run))
+        ):
+            raise MembershipError(
+                f"{self._declared.id} is now another machine: {other}."
+                " Give the new one an id of its own, or raise its generation"
+            )
 
     def _keep_token_open(self) -> None:
         """Open the token of a node that is no member: prepare's may have expired, or gone."""
@@ -156,7 +170,7 @@ class _Arrival:
 
         One that got no client certificate in this join has its identity from before.
         """
-        if not (self._is_new and self._request.serving_certificate):
+        if not self._is_new:
             return ""
         if not {(CLIENT_SIGNER, "approved"), (CLIENT_SIGNER, "issued")} & set(
             self._states.values()
@@ -177,8 +191,18 @@ class _Arrival:
     def _timed_out(self, missing: str) -> str:
         return (
             f"{self._request.timeout_seconds} s passed waiting for {missing}"
-            f"{self._requests_text()}. See `journalctl -u kubelet` on the host; run again to go on"
+            f"{self._requests_text()}. {self._remedy()}"
         )
+
+    def _remedy(self) -> str:
+        if self._node is None and not self._states:
+            return (
+                "A kubelet that has registered once does not again until it is restarted: run"
+                " `systemctl restart kubelet` on the host and run again, or raise the generation"
+            )
+        if not self._is_new and self._node and another_machine(self._node, self._run):
+            return "If the host was replaced, raise the node's generation"
+        return "See `journalctl -u kubelet` on the host; run again to go on"
 
     def _requests_text(self) -> str:
         now = datetime.datetime.now().strftime("%H:%M:%S")

@@ -8,9 +8,18 @@ from kube_nodes.membership.drain import drain
 from kube_nodes.membership.progress import Progress
 from kube_nodes.model.requests import JoinRequest
 
+# A delete reads what the last successful run recorded: a changed drainForce does not reach it.
+_DRAIN_REMEDY = (
+    "the Node stays cordoned; delete these pods, or the disruption budget, with kubectl and run"
+    " again (drainForce set now does not reach the removal)"
+)
+
 
 def leave(request: JoinRequest, progress: Progress) -> str:
-    """Cordon and drain the Node; return what to print. A Node that has gone is done."""
+    """Cordon and drain the Node; return what to print. A Node that has gone is done.
+
+    It stays cordoned where pods do not leave: the next run goes on with it.
+    """
     api = reach(request.cluster)
     name = request.node.name
     node = api.find(nodes.node_path(name))
@@ -19,5 +28,5 @@ def leave(request: JoinRequest, progress: Progress) -> str:
     if not nodes.is_ours(node):
         progress.say(f"the Node {name} did not join through kube-nodes; it is left alone")
         return f"Node {name} is not ours"
-    drain(api, name, request.drain, progress)
+    drain(api, node, request.drain, progress, remedy=_DRAIN_REMEDY)
     return f"Node {name} drained"

@@ -51,6 +51,13 @@ def is_ours(node: Object) -> bool:
     return annotation(node, GENERATION) is not None or is_joining(node)
 
 
+def is_elsewhere(node: Object, declared: DeclaredNode) -> bool:
+    """Tell whether the Node reports addresses, and none that is declared: another machine's."""
+    listed = (node.get("status") or {}).get("addresses") or []
+    reported = {a["address"] for a in listed if a["type"] in ("InternalIP", "ExternalIP")}
+    return bool(reported) and reported.isdisjoint(declared.addresses)
+
+
 def kubelet_version(node: Object) -> str:
     """Version that the kubelet reports, such as v1.37.2; empty until it has."""
     return str(((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion", ""))
@@ -111,6 +118,20 @@ def cordon(api: Api, name: str) -> None:
         }
 
     update(api, name, change)
+
+
+def uncordon(api: Api, name: str) -> bool:
+    """Undo our own cordon; False where there is none of ours."""
+    undone = False
+
+    def change(node: Object) -> Object | None:
+        nonlocal undone
+        undone = annotation(node, CORDONED) is not None
+        if not undone:
+            return None
+        return {"spec": {"unschedulable": None}, "metadata": {"annotations": {CORDONED: None}}}
+
+    return update(api, name, change) is not None and undone
 
 
 def apply_labels(api: Api, node: Object, labels: Mapping[str, str]) -> None:

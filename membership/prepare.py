@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from kube_nodes.membership import nodes, tokens
-from kube_nodes.membership.api import Api, Object
+from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.drain import drain
 from kube_nodes.membership.errors import MembershipError
@@ -14,6 +16,7 @@ from kube_nodes.model.requests import PrepareRequest
 from kube_nodes.model.version_skew import check_skew
 
 _DELETE_SECONDS = 30.0
+_DRAIN_REMEDY = "mend what holds them and run again, or set drainForce"
 
 
 def prepare(request: PrepareRequest, progress: Progress) -> str:
@@ -21,7 +24,8 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
 
     A member whose kubelet's minor version changes is drained (in-place minor upgrades are
     unsupported); it stays cordoned until `join` finds it Ready. A node that is no member yet gets
-    its token opened before its kubelet starts: a kubelet that is refused first backs off.
+    its token opened before its kubelet starts: a kubelet that is refused first backs off. The Node
+    of an unfinished join stays: a running kubelet would not register another one.
     """
     api = reach(request.cluster)
     declared = request.node
@@ -33,9 +37,10 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
     if node is not None and nodes.is_member(node, declared):
         if nodes.minor(nodes.kubelet_version(node)) == nodes.minor(declared.version):
             return "member"
-        drain(api, declared.name, request.drain, progress)
+        with _undoing_cordon(api, declared.name, progress):
+            drain(api, node, request.drain, progress, remedy=_DRAIN_REMEDY)
         return f"drained for {declared.version}"
-    if node is not None:
+    if node is not None and (not nodes.is_joining(node) or nodes.is_elsewhere(node, declared)):
         _take_out(api, node, request, progress)
     if request.token is not None:
         tokens.open_token(api, request.token, declared.name)
@@ -73,7 +78,7 @@ def _delete_pods(api: Api, name: str) -> None:
 
 
 def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progress) -> None:
-    """Remove the Node of an earlier generation, or of a join that was cut."""
+    """Remove the Node of an earlier generation, or of another machine's join that was cut."""
     name = node["metadata"]["name"]
     if not nodes.is_ours(node):
         raise MembershipError(
@@ -81,8 +86,33 @@ def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progres
             f" its place, drain it and run: kubectl delete node {name}"
         )
     # Nothing ends pods on a host that is down; with the Node gone, the cluster forgets them.
-    if nodes.is_ready(node):
-        drain(api, name, request.drain, progress)
+    with _undoing_cordon(api, name, progress):
+        if nodes.is_ready(node):
+            drain(api, node, request.drain, progress, remedy=_DRAIN_REMEDY)
+        _delete(api, node)
+
+
+@contextmanager
+def _undoing_cordon(api: Api, name: str, progress: Progress) -> Iterator[None]:
+    """Undo our cordon if the block fails or is interrupted.
+
+    The engine does not record a failed update: after the configuration is reverted nothing runs
+    that would undo it.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            if nodes.uncordon(api, name):
+                progress.say(f"the Node {name} is schedulable again")
+        except (ApiError, UnreachableError, MembershipError):
+            progress.say(f"the Node {name} stays cordoned; `make approve` undoes that")
+        raise
+
+
+def _delete(api: Api, node: Object) -> None:
+    """Delete a Node, and wait until it has gone."""
+    name = node["metadata"]["name"]
     uid = node["metadata"]["uid"]
     end = time.monotonic() + _DELETE_SECONDS
     api.delete(nodes.node_path(name), uid=uid)

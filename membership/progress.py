@@ -1,6 +1,7 @@
 """Tell on stderr what is awaited, and for how long.
 
-A line for what has lasted half a second, then every 15 s: a join that goes well says nothing.
+The engine shows each line. The first is for what has lasted half a second, so that a join that
+goes well says nothing; then one comes every 10 s, whatever is awaited by then.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import sys
 import time
 
 _QUIET_SECONDS = 0.5
-_REPEAT_SECONDS = 15.0
+_REPEAT_SECONDS = 10.0
 
 
 class Progress:
@@ -18,7 +19,8 @@ class Progress:
     def __init__(self, subject: str) -> None:
         self.subject = subject
         self._awaited = ""
-        self._since = self._tell_at = 0.0
+        self._since = 0.0
+        self._told_at: float | None = None
 
     def say(self, text: str) -> None:
         """Print one line now."""
@@ -28,7 +30,13 @@ class Progress:
         """Name what is awaited, at every turn of a loop; what lasts is printed."""
         now = time.monotonic()
         if what != self._awaited:
-            self._awaited, self._since, self._tell_at = what, now, now + _QUIET_SECONDS
-        elif now >= self._tell_at:
-            self.say(f"waiting for {what} ({now - self._since:.0f} s)")
-            self._tell_at = now + _REPEAT_SECONDS
+            self._awaited, self._since = what, now
+        lasts = now - self._since
+        is_due = (
+            lasts >= _QUIET_SECONDS
+            if self._told_at is None
+            else now - self._told_at >= _REPEAT_SECONDS
+        )
+        if is_due:
+            self.say(f"waiting for {what} ({lasts:.0f} s)")
+            self._told_at = now

@@ -52,12 +52,8 @@ def why_not_ready(api: Api, node: Object | None, declared: DeclaredNode, run: St
     """
     if node is None:
         return "the Node has not registered"
-    info = node["status"].get("nodeInfo") or {}
-    if run.machine_id and info.get("machineID") not in (None, "", run.machine_id):
-        return (
-            f"the Node is reported by another machine (machine id {info['machineID']}, the host"
-            f" has {run.machine_id}); stop the kubelet there"
-        )
+    if other := another_machine(node, run):
+        return f"{other}; stop the kubelet there"
     if kubelet_version(node) != declared.version:
         return f"the kubelet reports {kubelet_version(node)}, declared is {declared.version}"
     ready = ready_condition(node)
@@ -67,6 +63,17 @@ def why_not_ready(api: Api, node: Object | None, declared: DeclaredNode, run: St
     if run.kubelet_seconds is not None and not _reported_since(api, node, run.kubelet_seconds):
         return "the kubelet has not reported since it was started"
     return ""
+
+
+def another_machine(node: Object, run: Started) -> str:
+    """Say that the Node is reported by a machine that is not the host; empty if it is the host."""
+    reported = ((node.get("status") or {}).get("nodeInfo") or {}).get("machineID")
+    if not (run.machine_id and reported) or reported == run.machine_id:
+        return ""
+    return (
+        f"the Node is reported by another machine (machine id {reported}, the host has"
+        f" {run.machine_id})"
+    )
 
 
 def _reported_since(api: Api, node: Object, seconds: float) -> bool:

@@ -133,8 +133,6 @@ class JoinRequest:
     runs: Runs = Runs()
     timeout_seconds: int = 300
     drain: Drain = Drain()
-    serving_certificate: bool = True
-    """The kubelet asks the cluster for its serving certificate (serverTLSBootstrap)."""
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""

@@ -46,6 +46,7 @@ class Kubelet:
     machine_id: str = "0123456789abcdef0123456789abcdef"
     patience_seconds: float = 20.0
     identity: ssl.SSLContext | None = field(default=None, repr=False)
+    _registered: bool = field(default=False, repr=False)
 
     def join(self, token: str) -> None:
         """Do all that a new kubelet does, up to its serving certificate."""
@@ -93,7 +94,13 @@ class Kubelet:
         return str(answer.body["metadata"]["name"])
 
     def register(self, ready: bool = True) -> None:
-        """Make the Node, unless it is there, and report its status."""
+        """Make the Node, unless it is there, and report its status.
+
+        Once a start, as kubelet_node_status.go (registrationCompleted): later only the status.
+        """
+        if self._registered:
+            self.report(ready)
+            return
         node = {
             "apiVersion": "v1",
             "kind": "Node",
@@ -102,7 +109,12 @@ class Kubelet:
         }
         answer = self.call("POST", "/api/v1/nodes", node)
         assert answer.status in (201, 409), answer.body
+        self._registered = True
         self.report(ready)
+
+    def restart(self) -> None:
+        """Start anew, with the identity that it has."""
+        self._registered = False
 
     def report(self, ready: bool = True) -> None:
         """Report Ready or not, now."""
@@ -118,7 +130,11 @@ class Kubelet:
         info = dict.fromkeys(_NODE_INFO, "")
         info |= {"kubeletVersion": self.version, "machineID": self.machine_id}
         kind = "application/merge-patch+json"
-        status = {"status": {"conditions": [condition], "nodeInfo": info}}
+        addresses = [
+            {"type": "InternalIP", "address": self.address},
+            {"type": "Hostname", "address": self.name},
+        ]
+        status = {"status": {"addresses": addresses, "conditions": [condition], "nodeInfo": info}}
         answer = self.call("PATCH", f"/api/v1/nodes/{self.name}/status", status, kind=kind)
         assert answer.status == 200, answer.body
 

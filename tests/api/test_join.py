@@ -14,7 +14,7 @@ import pytest
 from kube_nodes.membership import readiness
 from kube_nodes.model.requests import Runs
 from tests.api.conftest import Machine, Result, declare_closed, in_background
-from tests.api.kubelet import REQUESTS
+from tests.api.kubelet import REQUESTS, Kubelet
 
 Run = Callable[..., Result]
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
@@ -193,6 +193,47 @@ def test_ready_of_the_machine_that_was_replaced_does_not_count(member: Machine, 
     assert run("join", member.join(runs=same)).status == 0
 
 
+def test_another_machine_under_a_members_id_is_refused_at_once_and_joins_as_a_new_generation(
+    member: Machine, run: Run
+) -> None:
+    moved = replace(member.node, addresses=("10.0.9.9",))
+    machine_id = "f" * 32
+    runs = Runs(units=f"run 1\nmachine {machine_id}\n")
+    assert run("prepare", member.prepare(node=moved)).out.splitlines()[1] == "member"
+    start = time.monotonic()
+    result = run("join", member.join(node=moved, runs=runs, timeout_seconds=60))
+    assert (result.status, time.monotonic() - start < 5) == (1, True)
+    assert f"{member.node.id} is now another machine" in result.err
+    assert "or raise its generation" in result.err
+
+    newer = replace(moved, generation=2)
+    assert run("prepare", member.prepare(node=newer)).status == 0
+    assert not member.plane.exists(member.path)
+    kubelet = Kubelet(member.plane, member.node.name, address="10.0.9.9", machine_id=machine_id)
+    thread = in_background(lambda: kubelet.join(member.bearer))
+    result = run("join", member.join(node=newer, runs=runs))
+    thread.join()
+    assert result.status == 0, result.err
+    assert member.annotations()["kube-nodes/generation"] == "2"
+
+
+def test_a_member_at_its_own_address_is_waited_for_whatever_its_machine_id(
+    member: Machine, run: Run
+) -> None:
+    """A machine id may be written anew on the same host: its kubelet reports it when it starts."""
+    member.kubelet.machine_id = "e" * 32
+
+    def report_later() -> None:
+        time.sleep(1)
+        member.kubelet.report()
+
+    thread = in_background(report_later)
+    runs = Runs(units=f"run 1\nmachine {member.kubelet.machine_id}\n")
+    result = run("join", member.join(runs=runs))
+    thread.join()
+    assert result.status == 0, result.err
+
+
 def test_a_request_for_another_nodes_name_stays_pending_and_is_reported(
     machine: Machine, run: Run
 ) -> None:
@@ -238,21 +279,56 @@ def test_nothing_seen_of_the_kubelet_is_said_so(machine: Machine, run: Run) -> N
     assert "none seen" in result.err
 
 
-def test_an_unfinished_join_can_be_undone_and_taken_up_anew(machine: Machine, run: Run) -> None:
+def test_an_unfinished_join_is_taken_up_where_it_stands(machine: Machine, run: Run) -> None:
     run("prepare", machine.prepare())
+    thread = in_background(lambda: _join_halfway(machine.kubelet, machine.bearer))
+    assert run("join", machine.join(timeout_seconds=2)).status == 1
+    thread.join()
+    uid = machine.plane.get(machine.path)["metadata"]["uid"]
+    result = run("prepare", machine.prepare())
+    assert (result.status, result.out.splitlines()[1]) == (0, "joining")
+    # The kubelet runs on, and would not register anew.
+    machine.kubelet.register()
+    machine.kubelet.request_serving()
+    assert machine.plane.get(machine.path)["metadata"]["uid"] == uid
+    assert run("join", machine.join()).status == 0
+    assert machine.annotations()["kube-nodes/generation"] == "1"
 
-    def kubelet() -> None:
-        machine.kubelet.bootstrap(machine.bearer)
-        machine.kubelet.register(ready=False)
 
-    thread = in_background(kubelet)
+def test_an_unfinished_join_can_be_undone(machine: Machine, run: Run) -> None:
+    run("prepare", machine.prepare())
+    thread = in_background(lambda: _join_halfway(machine.kubelet, machine.bearer))
+    assert run("join", machine.join(timeout_seconds=2)).status == 1
+    thread.join()
+    assert run("forget", machine.prepare()).status == 0
+    assert not machine.plane.exists(machine.path)
+
+
+def test_the_unfinished_join_of_another_machine_is_taken_out(machine: Machine, run: Run) -> None:
+    run("prepare", machine.prepare())
+    machine.kubelet.address = "10.9.9.9"
+    thread = in_background(lambda: _join_halfway(machine.kubelet, machine.bearer))
     assert run("join", machine.join(timeout_seconds=2)).status == 1
     thread.join()
     assert run("prepare", machine.prepare()).status == 0
     assert not machine.plane.exists(machine.path)
-    machine.kubelet.register(ready=False)
-    assert run("forget", machine.prepare()).status == 0
-    assert not machine.plane.exists(machine.path)
+
+
+def _join_halfway(kubelet: Kubelet, bearer: str) -> None:
+    kubelet.bootstrap(bearer)
+    kubelet.register(ready=False)
+
+
+def test_a_kubelet_that_would_not_register_again_is_told_of_with_the_remedy(
+    member: Machine, run: Run
+) -> None:
+    for name in [r["metadata"]["name"] for r in member.plane.get(REQUESTS)["items"]]:
+        member.plane.call("DELETE", f"{REQUESTS}/{name}")
+    member.plane.call("DELETE", member.path)
+    result = run("join", member.join(timeout_seconds=1))
+    assert result.status == 1
+    assert "`systemctl restart kubelet` on the host" in result.err
+    assert "raise the generation" in result.err
 
 
 def test_a_node_object_that_was_deleted_by_mistake_is_made_a_member_again(
@@ -261,6 +337,7 @@ def test_a_node_object_that_was_deleted_by_mistake_is_made_a_member_again(
     for name in [r["metadata"]["name"] for r in member.plane.get(REQUESTS)["items"]]:
         member.plane.call("DELETE", f"{REQUESTS}/{name}")
     member.plane.call("DELETE", member.path)
+    member.kubelet.restart()
     member.kubelet.register()
     result = run("join", member.join(timeout_seconds=5))
     assert (result.status, result.err) == (0, "")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ import yaml
 
 from kube_nodes.membership import api
 from kube_nodes.membership.connection import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
+from kube_nodes.model.requests import ApproveRequest, Drain
 from tests.api.conftest import Machine, Result, in_background
+from tests.api.pods import make_pod
 
 Run = Callable[..., Result]
 RUN = Path(__file__).parents[2] / "membership" / "run"
@@ -84,6 +88,48 @@ def test_killed_at_any_moment_the_next_run_finishes(
     assert process.returncode == 0, err
     assert machine.annotations()["kube-nodes/generation"] == "1"
     assert "token-secret" not in machine.data()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_drain_that_is_interrupted_leaves_the_node_schedulable(
+    member: Machine, tmp_path: Path, ending: signal.Signals
+) -> None:
+    make_pod(member, "stuck", grace_seconds=600)
+    newer = replace(member.node, version="v1.36.9")
+    request = member.prepare(node=newer, drain=Drain(timeout_seconds=60))
+    with started("prepare", request.to_json(), tmp_path) as process:
+        wait_for_cordon(member)
+        process.send_signal(ending)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + ending
+    assert "is schedulable again" in err
+    assert "unschedulable" not in member.plane.get(member.path)["spec"]
+
+
+def test_a_cordon_that_a_killed_drain_left_is_undone_by_approve_once_nothing_is_to_be_done(
+    member: Machine, tmp_path: Path, run: Run
+) -> None:
+    make_pod(member, "stuck", grace_seconds=600)
+    newer = replace(member.node, version="v1.36.9")
+    request = member.prepare(node=newer, drain=Drain(timeout_seconds=60))
+    with started("prepare", request.to_json(), tmp_path):
+        wait_for_cordon(member)
+    # While the new version is declared, the next run goes on with it.
+    approve = ApproveRequest(cluster=member.cluster, nodes=(newer,))
+    assert "cordon" not in run("approve", approve).out
+    assert member.annotations()["kube-nodes/cordoned"] == "true"
+    result = run("approve", ApproveRequest(cluster=member.cluster, nodes=(member.node,)))
+    assert f"{member.node.id}: undid the cordon" in result.out
+    assert "unschedulable" not in member.plane.get(member.path)["spec"]
+    assert "kube-nodes/cordoned" not in member.annotations()
+
+
+def wait_for_cordon(machine: Machine) -> None:
+    """Wait until the drain has begun."""
+    end = time.monotonic() + 20
+    while "unschedulable" not in machine.plane.get(machine.path)["spec"]:
+        assert time.monotonic() < end, "the Node is not cordoned"
+        time.sleep(0.05)
 
 
 def test_nothing_of_the_kubeconfig_is_left_in_a_file(

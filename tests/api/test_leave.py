@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from kube_nodes.model.requests import Drain
 from tests.api.conftest import Machine, Result, in_background
 from tests.api.pods import allow_disruptions, end_pod, make_budget, make_pod, node_pods
@@ -64,6 +66,23 @@ def test_a_budget_that_forbids_is_named_and_nothing_is_deleted(member: Machine, 
     assert result.status == 1
     assert f"The disruption budget web-{member.node.name} needs 1 healthy pods" in result.err
     assert node_pods(member) == ["web"]
+    assert "or the disruption budget, with kubectl" in result.err
+    assert member.plane.get(member.path)["spec"]["unschedulable"] is True
+
+
+@pytest.mark.parametrize("controller", ["ReplicaSet", None])
+def test_pods_of_a_node_that_is_not_ready_are_not_waited_for(
+    member: Machine, run: Run, controller: str | None
+) -> None:
+    """No kubelet would end them: they go with the Node."""
+    make_pod(member, "stuck", grace_seconds=600, controller=controller)
+    member.kubelet.report(ready=False)
+    result = run("leave", member.join())
+    assert result.status == 0, result.err
+    assert "is not Ready: cordoned, its pods are not waited for" in result.err
+    assert member.plane.get(member.path)["spec"]["unschedulable"] is True
+    assert run("forget", member.prepare()).status == 0
+    assert node_pods(member) == []
 
 
 def test_a_budget_that_allows_it_later_is_waited_for(member: Machine, run: Run) -> None:
@@ -86,6 +105,7 @@ def test_a_pod_without_a_controller_is_refused_unless_forced(member: Machine, ru
     assert result.status == 1
     assert f"default/bare-{member.node.name} has no controller" in result.err
     assert node_pods(member) == ["bare"]
+    assert "unschedulable" not in member.plane.get(member.path)["spec"]
     assert run("leave", member.join(drain=Drain(timeout_seconds=1, force=True))).status == 0
     assert node_pods(member) == []
 

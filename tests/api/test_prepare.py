@@ -6,12 +6,13 @@ import base64
 import datetime
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from kube_nodes.membership import tokens
 from kube_nodes.membership.api import Api
-from kube_nodes.model.requests import Cluster
+from kube_nodes.model.requests import Cluster, Drain
 from tests.api.conftest import Machine, Result
 from tests.api.pods import PODS, make_pod, node_pods
 
@@ -83,6 +84,43 @@ def test_a_member_whose_minor_changes_is_drained_and_then_uncordoned(
     # The update failed and was reverted: the next run finds the old version, and uncordons.
     assert run("join", member.join()).status == 0
     assert "unschedulable" not in member.plane.get(member.path)["spec"]
+
+
+@pytest.mark.parametrize("change", [{"version": "v1.36.9"}, {"generation": 2}])
+@pytest.mark.parametrize("fault", ["stuck", "bare"])
+def test_a_drain_that_fails_leaves_the_node_schedulable(
+    member: Machine, run: Run, change: dict[str, Any], fault: str
+) -> None:
+    """The engine records no failed update: once it is reverted, nothing would undo the cordon."""
+    controller = None if fault == "bare" else "ReplicaSet"
+    make_pod(member, fault, grace_seconds=600, controller=controller)
+    newer = replace(member.node, **change)
+    result = run("prepare", member.prepare(node=newer, drain=Drain(timeout_seconds=1)))
+    assert result.status == 1
+    assert "set drainForce" in result.err
+    assert "unschedulable" not in member.plane.get(member.path)["spec"]
+    assert "kube-nodes/cordoned" not in member.annotations()
+
+
+def test_an_operators_cordon_outlasts_a_drain_that_fails(member: Machine, run: Run) -> None:
+    make_pod(member, "stuck", grace_seconds=600)
+    member.plane.merge(member.path, {"spec": {"unschedulable": True}})
+    newer = replace(member.node, version="v1.36.9")
+    request = member.prepare(node=newer, drain=Drain(timeout_seconds=1))
+    assert run("prepare", request).status == 1
+    assert member.plane.get(member.path)["spec"]["unschedulable"] is True
+
+
+def test_a_member_that_is_not_ready_is_upgraded_without_waiting_for_its_pods(
+    member: Machine, run: Run
+) -> None:
+    make_pod(member, "stuck", grace_seconds=600)
+    member.kubelet.report(ready=False)
+    newer = replace(member.node, version="v1.36.9")
+    result = run("prepare", member.prepare(node=newer))
+    assert result.status == 0, result.err
+    assert "its pods are not waited for" in result.err
+    assert member.annotations()["kube-nodes/cordoned"] == "true"
 
 
 def test_a_patch_version_needs_no_drain(member: Machine, run: Run) -> None:
