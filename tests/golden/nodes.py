@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -74,7 +75,33 @@ _NEW_FIELDS: dict[str, dict[str, Any]] = {
     "1.37": {"defaultPodSysctls": {"net.ipv4.tcp_syncookies": "1"}},
 }
 VERSIONS = tuple(_NEW_FIELDS)
-CASES = ("worker", *(f"full-{version}" for version in VERSIONS), "proxy-only")
+# Rendered only, or not run in the lab.
+OLD_VERSIONS = ("1.8", "1.10", "1.15", "1.20", "1.24", "1.27", "1.30")
+CASES = ("worker", *(f"full-{version}" for version in OLD_VERSIONS + VERSIONS), "proxy-only")
+# Where an older version lacks something of _FULL, it is left out: (since, path of keys).
+_SINCE = (
+    (14, ("podPidsLimit",)),
+    (15, ("systemReserved", "pid")),
+    (10, ("evictionHard", "pid.available")),
+    (22, ("kubeletConfiguration", "featureGates")),
+    (28, ("kubeletConfiguration", "logging")),
+    (21, ("kubeletConfiguration", "reservedMemory")),
+    (20, ("kubeletConfiguration", "shutdownGracePeriod")),
+    (10, ("kubeletConfiguration", "tlsCipherSuites")),
+    (10, ("kubeProxyConfiguration", "nodePortAddresses")),
+)
+# What only older versions have, on top: (until, options).
+_UNTIL: tuple[tuple[int, dict[str, Any]], ...] = (
+    (11, {"cadvisorAllowedCidrs": ["10.0.0.0/8"]}),
+    (
+        15,
+        {
+            "containerd": None,
+            "containerRuntimeEndpoint": None,
+            "docker": {"sandboxImage": "registry.example/pause:3.1"},
+        },
+    ),
+)
 
 
 def _declaration(name: str, version: str) -> dict[str, Any]:
@@ -86,9 +113,26 @@ def _declaration(name: str, version: str) -> dict[str, Any]:
         return {"options": options}
     # containerd 2 reads version 3 of its file.
     options["containerd"] = {"configVersion": 3 if version == "1.37" else 2}
-    options["kubeletConfiguration"] = _NEW_FIELDS[version]
+    options["kubeletConfiguration"] = _NEW_FIELDS.get(version, {})
+    if version in OLD_VERSIONS:
+        options["gpu"] = "nvidia"
     more = {"nodeIp": "192.0.2.121", "generation": 3, "reapply": 2}
-    return {"options": merge(_FULL, options), **more}
+    return {"options": _aged(merge(_FULL, options), int(version[2:])), **more}
+
+
+def _aged(options: dict[str, Any], minor: int) -> dict[str, Any]:
+    """Take away what a version lacks, and add what only it has."""
+    options = copy.deepcopy(options)
+    for since, (*parents, key) in _SINCE:
+        place = options
+        for parent in parents:
+            place = place[parent]
+        if minor < since:
+            del place[key]
+    for until, more in _UNTIL:
+        if minor <= until:
+            options = {key: value for key, value in (options | more).items() if value is not None}
+    return options
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,11 @@ def test_a_default_node_is_rendered_alike_for_every_version() -> None:
 def test_kube_proxys_name_is_the_nodes_own() -> None:
     for case in CASES:
         node = rendered(case).node
+        if case == "full-1.8":
+            flags = written_files(rendered(case).units)[KUBE_PROXY_UNIT]
+            assert f" --hostname-override={node.id} " in flags
+            assert f" --bind-address={node.node_ip} " in flags
+            continue
         fields = _fields(case, paths.KUBE_PROXY_CONFIGURATION)
         assert fields["hostnameOverride"] == node.id
         assert fields["bindAddress"] == node.node_ip

@@ -1,0 +1,13 @@
+node=n1
+server=https://192.0.2.10:6443
+socket=/run/other/containerd.sock
+fail_swap_on=no
+units='containerd kubelet kube-proxy'
+tools='cmp curl find flock grep journalctl sha256sum systemctl timeout umount xargs'
+# … host/preflight.sh …
+main <<'END'
+-----BEGIN CERTIFICATE-----
+MIIclusterca
+-----END CERTIFICATE-----
+END
+# end
