@@ -13,7 +13,14 @@ _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 # The API server makes these itself at every start.
 _ROLES = ("system:node-bootstrapper", "system:node-proxier")
-_AUTO_APPROVAL = "system:certificates.k8s.io:certificatesigningrequests:nodeclient"
+
+# Who may create this is approved by kube-controller-manager without another look; the API server
+# has a ClusterRole for it, and any other role can grant it.
+_AUTO_APPROVAL = {
+    "verbs": {"create", "*"},
+    "apiGroups": {"certificates.k8s.io", "*"},
+    "resources": {"certificatesigningrequests/nodeclient", "*/nodeclient", "*"},
+}
 
 # Every bootstrap token carries the first of these groups; the others are everybody.
 _OUR_GROUPS = frozenset(
@@ -41,16 +48,33 @@ def _missing_roles(api: Api) -> Iterator[str]:
 
 def _auto_approvals(api: Api) -> Iterator[str]:
     """With such a binding the cluster would approve a request before it was checked."""
+    roles = api.get(f"{_RBAC}/clusterroles")["items"]
+    approving = {role["metadata"]["name"] for role in roles if _approves(role)}
     for binding in api.get(f"{_RBAC}/clusterrolebindings")["items"]:
-        groups = _bound_groups(binding) & _OUR_GROUPS
-        if binding["roleRef"]["name"] == _AUTO_APPROVAL and groups:
+        role, ours = binding["roleRef"]["name"], _our_subjects(binding)
+        if role in approving and ours:
             yield (
-                f"ClusterRoleBinding {binding['metadata']['name']} lets the cluster approve client"
-                f" certificates of {', '.join(sorted(groups))} unchecked; delete it, or bind a"
-                " narrower group"
+                f"ClusterRoleBinding {binding['metadata']['name']} (ClusterRole {role}) lets the"
+                f" cluster approve client certificates of {', '.join(sorted(ours))} unchecked;"
+                " delete it, or bind a narrower group"
             )
 
 
-def _bound_groups(binding: Object) -> set[str]:
-    subjects = binding.get("subjects") or []
-    return {subject["name"] for subject in subjects if subject["kind"] == "Group"}
+def _approves(role: Object) -> bool:
+    """Tell whether a ClusterRole lets requests of kubelets be approved by the cluster itself."""
+    return any(
+        all(wanted & set(rule.get(field) or ()) for field, wanted in _AUTO_APPROVAL.items())
+        # A rule for named objects does not reach the question whether one may be created.
+        and not rule.get("resourceNames")
+        for rule in role.get("rules") or ()
+    )
+
+
+def _our_subjects(binding: Object) -> set[str]:
+    """Name the subjects of a binding that a request with one of our tokens can come from."""
+    return {
+        subject["name"]
+        for subject in binding.get("subjects") or ()
+        if (subject["kind"] == "Group" and subject["name"] in _OUR_GROUPS)
+        or (subject["kind"] == "User" and subject["name"].startswith("system:bootstrap:"))
+    }

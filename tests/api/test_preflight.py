@@ -17,22 +17,43 @@ BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 AUTO_APPROVAL = "system:certificates.k8s.io:certificatesigningrequests:nodeclient"
 
 
+ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+
+
 @contextmanager
-def bound(plane: ControlPlane, group: str) -> Iterator[None]:
-    """Let the cluster approve the client certificates of a group, for a while."""
+def bound(
+    plane: ControlPlane, subject: str, role: str = AUTO_APPROVAL, kind: str = "Group"
+) -> Iterator[None]:
+    """Let the cluster approve the client certificates of a subject, for a while."""
     api_group = "rbac.authorization.k8s.io"
     binding = {
         "apiVersion": f"{api_group}/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": "auto-approval"},
-        "roleRef": {"apiGroup": api_group, "kind": "ClusterRole", "name": AUTO_APPROVAL},
-        "subjects": [{"apiGroup": api_group, "kind": "Group", "name": group}],
+        "roleRef": {"apiGroup": api_group, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": api_group, "kind": kind, "name": subject}],
     }
-    plane.call("POST", BINDINGS, binding)
+    assert plane.call("POST", BINDINGS, binding).status == 201
     try:
         yield
     finally:
         plane.call("DELETE", f"{BINDINGS}/auto-approval")
+
+
+@contextmanager
+def role(plane: ControlPlane, rule: dict[str, list[str]]) -> Iterator[str]:
+    """Make a ClusterRole of one rule, for a while; yield its name."""
+    manifest = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "of-somebody"},
+        "rules": [rule],
+    }
+    assert plane.call("POST", ROLES, manifest).status == 201
+    try:
+        yield "of-somebody"
+    finally:
+        plane.call("DELETE", f"{ROLES}/of-somebody")
 
 
 def test_a_cluster_that_is_ready_for_joins_passes(cluster: Cluster) -> None:
@@ -51,7 +72,7 @@ def test_a_binding_that_approves_our_requests_unchecked_is_found(
 ) -> None:
     with (
         bound(plane, group),
-        pytest.raises(MembershipError, match=f"auto-approval lets .*{group}.*; delete it"),
+        pytest.raises(MembershipError, match=f"auto-approval .*lets .*{group}.*; delete it"),
     ):
         check_cluster(cluster)
 
@@ -60,4 +81,66 @@ def test_the_binding_that_kubeadm_makes_for_its_own_group_is_no_fault(
     plane: ControlPlane, cluster: Cluster
 ) -> None:
     with bound(plane, "system:bootstrappers:kubeadm:default-node-token"):
+        check_cluster(cluster)
+
+
+NODECLIENT = {
+    "apiGroups": ["certificates.k8s.io"],
+    "resources": ["certificatesigningrequests/nodeclient"],
+    "verbs": ["create"],
+}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        NODECLIENT,
+        {"apiGroups": ["*"], "resources": ["*/nodeclient"], "verbs": ["get", "create"]},
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    ],
+)
+def test_a_role_of_any_name_that_approves_is_found(
+    plane: ControlPlane, cluster: Cluster, rule: dict[str, list[str]]
+) -> None:
+    with (
+        role(plane, rule) as name,
+        bound(plane, "system:bootstrappers", name),
+        pytest.raises(MembershipError, match=f"auto-approval .ClusterRole {name}. lets"),
+    ):
+        check_cluster(cluster)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verbs": ["get"]},
+        {"resources": ["certificatesigningrequests"]},
+        {"apiGroups": [""]},
+        {"resourceNames": ["some"]},
+    ],
+)
+def test_a_role_that_approves_nothing_is_no_fault(
+    plane: ControlPlane, cluster: Cluster, change: dict[str, list[str]]
+) -> None:
+    with role(plane, NODECLIENT | change) as name, bound(plane, "system:bootstrappers", name):
+        check_cluster(cluster)
+
+
+def test_everybody_as_an_administrator_is_found(plane: ControlPlane, cluster: Cluster) -> None:
+    with (
+        bound(plane, "system:authenticated", "cluster-admin"),
+        pytest.raises(MembershipError, match=r"cluster-admin\) lets .*system:authenticated"),
+    ):
+        check_cluster(cluster)
+
+
+def test_the_user_of_a_bootstrap_token_is_found_and_another_user_is_not(
+    plane: ControlPlane, cluster: Cluster
+) -> None:
+    with bound(plane, "somebody", kind="User"):
+        check_cluster(cluster)
+    with (
+        bound(plane, "system:bootstrap:abc123", kind="User"),
+        pytest.raises(MembershipError, match="system:bootstrap:abc123"),
+    ):
         check_cluster(cluster)
