@@ -96,6 +96,7 @@ def local_command(
         stdin=stdin,
         environment=environment,
         add_previous_output_in_env=False,
-        logging=command.local.Logging.NONE,
+        # What is awaited, and for how long; results are on stdout, and nothing secret is here.
+        logging=command.local.Logging.STDERR,
         opts=opts,
     )
