@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.declaration import Declaration, explain, join_path, show
@@ -65,11 +65,6 @@ def _version_key(value: str) -> str:
 Cidrs = Annotated[list[Annotated[str, AfterValidator(check_cidr)]], AfterValidator(check_cidrs)]
 
 Name = Annotated[str, AfterValidator(check_text)]
-
-
-def _unset(value: Any) -> Any:
-    """An optional text has the default "" in Pulumi.yaml, which knows no null."""
-    return None if value == "" else value
 
 
 class Download(Declaration):
@@ -130,9 +125,6 @@ class Settings(Declaration):
         description="UID of the namespace kube-system: a wrong kubeconfig does no harm."
     )
     cluster_name: Name = Field("kubernetes", description="The cluster's name in kubeconfigs.")
-    context: Annotated[Name | None, BeforeValidator(_unset)] = Field(
-        None, description="Context of the operator's kubeconfig; unset, the current one."
-    )
     pod_cidrs: Cidrs = Field(description="CIDRs of the pods.")
     service_cidrs: Cidrs = Field(description="CIDRs of the Services.")
     binaries: dict[Annotated[str, AfterValidator(_version_key)], Binaries] = Field(
@@ -159,7 +151,6 @@ class Settings(Declaration):
             server=self.server,
             ca_certificate=self.ca_certificate,
             uid=self.cluster_uid,
-            context=self.context,
             pod_cidrs=tuple(self.pod_cidrs),
             service_cidrs=tuple(self.service_cidrs),
         )

@@ -28,7 +28,6 @@ def declare_stack(settings: Settings) -> None:
         # its path. The identifier keeps a changed server address from replacing every object.
         kubeconfig="",
         cluster_identifier=cluster.uid,
-        context=cluster.context,
         # A token's Secret that was left open is closed, not deleted and made again.
         enable_secret_mutable=True,
     )

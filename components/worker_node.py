@@ -23,6 +23,8 @@ from kube_nodes.model.requests import (
     PrepareRequest,
     Runs,
     Token,
+    render_labels,
+    render_taints,
 )
 from kube_nodes.render.host_files import (
     NodeBinaries,
@@ -196,8 +198,8 @@ class WorkerNode(pulumi.ComponentResource):
             local=self._args.local_command,
             undo="leave",
             environment={
-                LABELS_VARIABLE: "\n".join(f"{key}={value}" for key, value in node.labels.items()),
-                TAINTS_VARIABLE: "\n".join(str(taint) for taint in sorted(options.taints)),
+                LABELS_VARIABLE: render_labels(node.labels.items()),
+                TAINTS_VARIABLE: render_taints(options.taints),
                 VERSION_VARIABLE: str(options.kubernetes_version),
             },
             opts=self._after(prepare, credentials, units),

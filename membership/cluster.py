@@ -17,14 +17,14 @@ def reach(cluster: Cluster) -> Api:
     Raises:
         MembershipError: another cluster, or one that is too old. Nothing was changed.
     """
-    connection = connect(cluster.context)
+    connection = connect()
     api = Api(connection)
     uid = api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
     if uid != cluster.uid:
         raise MembershipError(
             f"the kubeconfig reaches another cluster ({connection.url}): its kube-system has the"
-            f" UID {uid}, the stack is for {cluster.uid}; choose the right KUBECONFIG or context."
-            " Nothing was changed"
+            f" UID {uid}, the stack is for {cluster.uid}; choose the right KUBECONFIG, or its"
+            " current context. Nothing was changed"
         )
     if api.minor < MINIMUM_MINOR:
         raise MembershipError(

@@ -50,8 +50,10 @@ class Connection:
         return {"authorization": token} if token else {}
 
 
-def connect(context: str | None) -> Connection:
-    """Read the operator's kubeconfig (KUBECONFIG or ~/.kube/config). Contacts nothing.
+def connect() -> Connection:
+    """Read the operator's kubeconfig (KUBECONFIG or ~/.kube/config), its current context.
+
+    Contacts nothing.
 
     Raises:
         ConnectionConfigError: no such file or context, or a credential that cannot be had.
@@ -62,7 +64,7 @@ def connect(context: str | None) -> Connection:
     memory = next(filter(_usable, folders), None)
     try:
         with tempfile.TemporaryDirectory(prefix="kube-nodes-", dir=memory) as folder:
-            load_kube_config(context=context, client_configuration=config, temp_file_path=folder)
+            load_kube_config(client_configuration=config, temp_file_path=folder)
             with_identity = _tls(config, client_certificate=True)
             without = _tls(config, client_certificate=False)
     except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:

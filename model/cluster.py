@@ -16,7 +16,6 @@ class Cluster:
         server: URL of the API server, as the hosts reach it.
         ca_certificate: the CA's certificate, PEM.
         uid: UID of its namespace kube-system, which tells it from any other.
-        context: context of the operator's kubeconfig; None is the current one.
         pod_cidrs: CIDRs of the pods; one, or one a family.
         service_cidrs: CIDRs of the Services; one, or one a family.
     """
@@ -25,11 +24,10 @@ class Cluster:
     server: str
     ca_certificate: str
     uid: str
-    context: str | None
     pod_cidrs: tuple[str, ...]
     service_cidrs: tuple[str, ...]
 
     @property
     def identity(self) -> requests.Cluster:
         """What a local command needs to know, to be sure that it talks to this cluster."""
-        return requests.Cluster(uid=self.uid, context=self.context)
+        return requests.Cluster(uid=self.uid)

@@ -41,12 +41,10 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """The cluster the request is for, as the operator's kubeconfig must reach it."""
+    """The cluster the request is for: the operator's kubeconfig must reach it."""
 
     uid: str
     """UID of the namespace kube-system."""
-    context: str | None = None
-    """Context of the kubeconfig; the current one if None."""
 
 
 @dataclass(frozen=True, kw_only=True)

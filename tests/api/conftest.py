@@ -110,7 +110,7 @@ def cluster(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Cluster:
         "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(plane.kubeconfig)
     )
     uid = plane.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
-    return Cluster(uid=uid, context="test")
+    return Cluster(uid=uid)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ import base64
 import datetime
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kube_nodes.membership import tokens
 from kube_nodes.membership.api import Api
@@ -185,7 +187,7 @@ def test_forget_leaves_a_node_that_is_not_of_its_generation(
 def test_another_cluster_is_refused_before_any_write(member: Machine, run: Run, verb: str) -> None:
     before = member.plane.get(member.path)["metadata"]["resourceVersion"]
     make = member.prepare if verb in ("prepare", "forget") else member.join
-    request = replace(make(), cluster=Cluster(uid="of-another-cluster", context="test"))
+    request = replace(make(), cluster=Cluster(uid="of-another-cluster"))
     result = run(verb, request)
     assert result.status == 1
     assert result.err.startswith(f"{member.node.id}: the kubeconfig reaches another cluster")
@@ -193,9 +195,16 @@ def test_another_cluster_is_refused_before_any_write(member: Machine, run: Run, 
     assert "token-secret" not in member.data()
 
 
-def test_a_context_that_is_not_there_is_said_so(machine: Machine, run: Run) -> None:
-    request = replace(machine.prepare(), cluster=Cluster(uid="any", context="not-there"))
-    result = run("prepare", request)
+def test_a_context_that_is_not_there_is_said_so(
+    machine: Machine, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = yaml.safe_load(machine.plane.kubeconfig.read_text())
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(yaml.safe_dump({**config, "current-context": "not-there"}))
+    monkeypatch.setattr(
+        "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig)
+    )
+    result = run("prepare", machine.prepare())
     assert result.status == 1
     assert "not-there" in result.err
 

@@ -126,7 +126,7 @@ def test_only_the_very_object_that_was_judged_is_approved(member: Machine, run: 
         "spec": {**judged["spec"], "request": base64.b64encode(pem).decode()},
     }
     assert member.plane.call("POST", REQUESTS, again).status == 201
-    api = Api(connect("test"))
+    api = Api(connect())
     assert not approval.approve(api, judged, "test")
     assert not member.plane.get(f"{REQUESTS}/{name}").get("status")
 
@@ -138,4 +138,4 @@ def test_a_request_that_somebody_denied_meanwhile_is_not_approved(member: Machin
     body = {**judged, "status": {"conditions": [denied]}}
     answer = member.plane.call("PUT", f"{REQUESTS}/{name}/approval", body)
     assert answer.status == 200
-    assert not approval.approve(Api(connect("test")), judged, "test")
+    assert not approval.approve(Api(connect()), judged, "test")

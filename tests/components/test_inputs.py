@@ -73,13 +73,13 @@ class TestCommands:
             assert not one()[f"n1-{step}"].inputs["create"].startswith("sudo")
 
     @pytest.mark.parametrize("stack", [one, proxy_only])
-    def test_there_is_no_trigger_no_update_no_log_and_nothing_of_the_last_run(
-        self, stack: Stack
-    ) -> None:
+    def test_there_is_no_trigger_no_update_and_nothing_of_the_last_run(self, stack: Stack) -> None:
         graph = stack()
         for each in _commands(graph):
             assert {"triggers", "update"}.isdisjoint(each.inputs), each.key
-            assert each.inputs["logging"] == "none"
+            local = each.type == "command:local:Command"
+            # Local ones tell on stderr what is awaited; scripts on hosts have nothing to tell.
+            assert each.inputs["logging"] == ("stderr" if local else "none"), each.key
             assert each.inputs["addPreviousOutputInEnv"] is False
 
     def test_what_changes_something_can_be_taken_back_and_what_looks_only_cannot(self) -> None:
@@ -115,6 +115,13 @@ class TestSameness:
         text = json.dumps(opened(two().inputs()))
         here = [Path.cwd(), Path(__file__).parents[2], Path.home(), Path(sys.prefix)]
         assert [path for path in here if str(path) in text] == []
+
+    def test_no_context_of_an_operators_kubeconfig_is_in_an_input(self) -> None:
+        """Another name for it would issue a certificate anew, and run prepare and join again."""
+        graph = one()
+        stdins = [str(opened(each.inputs["stdin"])) for each in _commands(graph)]
+        assert [text for text in stdins if '"context"' in text] == []
+        assert [each.key for each in graph.resources.values() if "context" in each.inputs] == []
 
     def test_a_changed_label_changes_that_nodes_membership_alone(self) -> None:
         new = declare(configuration(1, 2, **of_node("n1", options={"labels": {"a": "b"}})))

@@ -29,7 +29,7 @@ from kube_nodes.model.requests import (
     render_taints,
 )
 
-CLUSTER = Cluster(uid="6f1c7b0e", context="lab")
+CLUSTER = Cluster(uid="6f1c7b0e")
 NODE = DeclaredNode(
     id="web-1",
     name="n1",
@@ -82,7 +82,7 @@ def test_a_node_of_the_static_mode_has_the_static_user_as_requester() -> None:
 def test_fields_that_came_later_have_defaults_and_unknown_ones_are_ignored() -> None:
     known = {
         "schema": 1,
-        "cluster": {"uid": "u"},
+        "cluster": {"uid": "u", "context": "of an earlier version"},
         "node": {"id": "a", "name": "a", "version": "v1.37.2"},
         "token": {"id": "abc123", "secret": "0123456789abcdef"},
         "of_tomorrow": True,
@@ -113,7 +113,7 @@ def _changed(path: str, value: object) -> str:
         ("cluster", None, "cluster: is missing"),
         ("cluster", [], "cluster: expected an object"),
         ("cluster.uid", "", "cluster.uid: must name the cluster"),
-        ("cluster.context", 1, "cluster.context: expected str"),
+        ("cluster.uid", 1, "cluster.uid: expected str"),
         ("node.id", None, "node.id: is missing"),
         ("node.id", "", "node.id: must not be empty"),
         ("node.name", "../x", "node.name: '../x' is not a Node's name"),

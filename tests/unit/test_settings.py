@@ -137,7 +137,6 @@ def test_the_text_of_the_error_counts_the_faults_and_says_that_nothing_was_chang
 
 _EVERYTHING = right_configuration(
     clusterName="lab",
-    context="admin@lab",
     podCidrs=["10.200.0.0/16", "fd00:200::/56"],
     serviceCidrs=["10.96.0.0/16", "fd00:96::/112"],
     binaries={"1.37.2": materials()["binaries"]},
@@ -340,11 +339,11 @@ class TestReading:
     """What is read from Pulumi's store."""
 
     def test_strings_numbers_and_structures_arrive_as_they_were_written(self, stored: Any) -> None:
-        store(right_configuration(clusterName="1.5", context="true"))
+        store(right_configuration(clusterName="1.5"))
 
         got = read_settings()
 
-        assert (got.cluster_name, got.context) == ("1.5", "true")
+        assert got.cluster_name == "1.5"
         assert [node.id for node in got.nodes] == ["n1", "n2"]
 
     def test_keys_of_another_namespace_are_left_alone(self, stored: Any) -> None:
