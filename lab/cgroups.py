@@ -34,14 +34,30 @@ def create(group: str) -> list[Path]:
         folder = hierarchy
         for part in Path(group).parts:
             parent, folder = folder, folder / part
+            _delegate(parent)
             folder.mkdir(exist_ok=True)
-            # A v1 cpuset starts empty, and no process can enter an empty one.
-            for name in ("cpuset.cpus", "cpuset.mems"):
-                file = folder / name
-                if (parent / name).exists() and not file.read_text().strip():
-                    file.write_text((parent / name).read_text())
+            _fill_cpuset(parent, folder)
         folders.append(folder)
     return folders
+
+
+def _delegate(parent: Path) -> None:
+    """Let the children of a v2 cgroup have its controllers: the kubelet sets limits with them."""
+    controllers = parent / "cgroup.controllers"
+    if not controllers.exists():
+        return
+    for name in controllers.read_text(encoding="utf-8").split():
+        # Some cannot be passed on, such as cpu with realtime processes: the lab does without.
+        with contextlib.suppress(OSError):
+            (parent / "cgroup.subtree_control").write_text(f"+{name}", encoding="utf-8")
+
+
+def _fill_cpuset(parent: Path, folder: Path) -> None:
+    """Copy the parent's cpuset: one of v1 starts empty, and no process can enter an empty one."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        file = folder / name
+        if (parent / name).exists() and file.exists() and not file.read_text().strip():
+            file.write_text((parent / name).read_text())
 
 
 def existing(group: str) -> list[Path]:
