@@ -30,7 +30,7 @@ lab: $(VENV)/.installed ## start the lab (cluster and hosts) without running Pul
 
 .PHONY: up
 up: lab ## start the lab, join its hosts with `pulumi up`, and show the nodes
-	@$(RUN) lab.stack up
+	@$(RUN) lab.stack up $(if $(KUBERNETES),--kubernetes $(KUBERNETES))
 
 .PHONY: preview
 preview: $(VENV)/.installed ## show what `pulumi up` would change, line by line

@@ -173,6 +173,7 @@ def _configure(options: argparse.Namespace) -> int:
         stack.name,
         options.hosts or spec.host_names,
         stack.environment(),
+        kubernetes=options.kubernetes,
     )
     return 0
 

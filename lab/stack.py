@@ -37,6 +37,8 @@ class Stack:
     lab: lab_spec.LabSpec
     project: Path
     name: str
+    kubernetes: str | None = None
+    """The nodes' version, where one was asked for; else what the stack declares."""
 
     def environment(self) -> dict[str, str]:
         """The environment under which Pulumi and kubectl work on this lab."""
@@ -137,6 +139,7 @@ def prepare(stack: Stack) -> None:
         stack.name,
         stack.lab.host_names,
         stack.environment(),
+        kubernetes=stack.kubernetes,
     )
 
 
@@ -173,10 +176,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dir", default=str(lab_spec.default_directory()), help="the lab's folder")
     parser.add_argument("--project", default=str(CHECKOUT), help="folder of Pulumi.yaml")
     parser.add_argument("--stack", default="dev", help="the stack (default: %(default)s)")
+    parser.add_argument("--kubernetes", help="declare this version for the nodes")
     options = parser.parse_args(arguments)
     try:
         lab = lab_spec.require(Path(options.dir).expanduser().resolve())
-        return verbs[options.verb](Stack(lab, Path(options.project).resolve(), options.stack))
+        project = Path(options.project).resolve()
+        return verbs[options.verb](Stack(lab, project, options.stack, options.kubernetes))
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

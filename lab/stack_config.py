@@ -66,6 +66,8 @@ def configure(
     stack: str,
     hosts: Iterable[str],
     environment: Mapping[str, str],
+    *,
+    kubernetes: str | None = None,
 ) -> None:
     """Write the lab's values into the stack's configuration file; the stack must be there.
 
@@ -75,6 +77,7 @@ def configure(
         stack: its name.
         hosts: the hosts that become nodes if they were never declared.
         environment: what `pulumi` runs under, with the lab's PATH and backend.
+        kubernetes: the nodes' version, where one was asked for; else it stays as it is.
     """
     digests = {
         version: {name: artifacts.sha256(spec, version, name) for name in artifacts.PROGRAMS}
@@ -84,6 +87,8 @@ def configure(
     present = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
     pools = _pools(spec, stack, present, hosts)
     wanted = values(spec, pools, cluster_uid(spec), digests)
+    if kubernetes:
+        wanted["options", "kubernetesVersion"] = kubernetes
     pairs = []
     for place, value in sorted(wanted.items(), key=str):
         if _value_at(present, place) != value:
