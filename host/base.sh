@@ -43,7 +43,7 @@ leave() {
 }
 
 # note PATH: what we make is on record before it is made, so that a later run can remove it. A ? says
-# that it is not there for sure: what stands there may still be the host's own.
+# that it is not, or no longer, there: what stands there is the host's own.
 note() { grep -qxF -e "$1" -e "?$1" "$list" || echo "?$1" >>"$list"; }
 
 # parents PATH: make the folders above it, and record those that were not there.
@@ -85,7 +85,7 @@ stale() {
     case $p in */) continue ;; esac
     has "$paths" "$p" && continue
     rm -f "$p.kn-new" "$p.kn-part"
-    if exists "$p" || exists "$p.kn-orig"; then changes="$changes $p"; fi
+    if ! has "$ours" "$p"; then original "$p"; elif exists "$p"; then changes="$changes $p"; fi
   done
 }
 
@@ -133,19 +133,30 @@ await_all() {
 # original PATH: give back the host's own file.
 original() { ! exists "$1.kn-orig" || mv -fT "$1.kn-orig" "$1"; }
 
-# settled: what is there stays; with the journal the way back goes. The id of this run makes what
-# depends on it run.
+# keep PATH...: what is declared is ours now; the paths given are not any more.
+keep() {
+  {
+    grep '/$' "$list" | tr -d '?'
+    for p in $paths; do echo "$p"; done
+    for p in "$@"; do echo "?$p"; done
+  } >"$list.new" && mv "$list.new" "$list"
+}
+
+# settled: what is there stays; with the journal the way back goes.
 settled() {
-  { tr -d '?' <"$list" | grep '/$'; for p in $paths; do echo "$p"; done; } >"$list.new" && mv "$list.new" "$list"
+  gone=''
+  for p in $changes; do has "$paths" "$p" || gone="$gone $p"; done
+  # shellcheck disable=SC2086
+  keep $gone
   open=''
   rm -f "$journal"
-  for p in $changes; do
-    rm -f "$p.kn-old"
-    has "$paths" "$p" || original "$p"
-  done
+  for p in $changes; do rm -f "$p.kn-old"; done
+  for p in $gone; do original "$p"; done
+  [ -z "$gone" ] || keep
   result
 }
 
+# result: an id of this run, which makes what depends on it run too.
 result() {
   echo "run $(cat /proc/sys/kernel/random/uuid)"
   echo "machine $(cat /etc/machine-id)"

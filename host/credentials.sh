@@ -4,7 +4,7 @@ conf=/etc/kubernetes/kubelet.conf
 boot=/etc/kubernetes/bootstrap-kubelet.conf
 
 recover() {
-  for p in $old; do ! exists "$p.kn-old" || { mv -fT "$p.kn-old" "$p" && again=1; }; done
+  for p in $old; do ! exists "$p.kn-old" || { mv -fT "$p.kn-old" "$p" && again=1 ours="$ours $p"; }; done
 }
 
 undo() {

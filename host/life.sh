@@ -2,12 +2,10 @@
 # One life of a node is a generation in a cluster: it begins on a host without pods and identity.
 conf=/etc/kubernetes/kubelet.conf
 
-# ours: only where the kubelet is ours is its life; beside kube-proxy alone runs somebody else's.
-ours() { has "$(echo "$units" | tr '=' ' ')" kubelet; }
-
-# life: end an earlier one, and refuse to end one that is not ours.
+# life: end an earlier one, and refuse to end one that is not ours. Beside kube-proxy alone runs a
+# kubelet that is somebody else's.
 life() {
-  ours && [ "$action" = apply ] || return 0
+  has "$(echo "$units" | tr '=' ' ')" kubelet && [ "$action" = apply ] || return 0
   was=$(cat "$state/generation" 2>/dev/null)
   case $was in
   "$cluster $generation") return ;;

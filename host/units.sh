@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2015,SC2034,SC2154
 # Only the units script: a transaction over files, programs and units, with a journal in $journal:
-# "+ PATH" was there before (its .kn-old is put back), "- PATH" was not. Its removal is the commit.
+# "= PATH" was there before and ours, "+ PATH" the host's own, "- PATH" not there. Its removal is the
+# commit; until then the next run puts .kn-old back.
 reload='' proxy=kube-proxy
 
 recover() {
@@ -11,11 +12,8 @@ recover() {
 
 revert() {
   while read -r was p; do
-    has "$old" "$p" || { note "$p" && old="$old $p"; }
-    case $was in
-    +) ! exists "$p.kn-old" || mv -fT "$p.kn-old" "$p" ;;
-    -) drop "$p" ;;
-    esac
+    [ "$was" != = ] || ours="$ours $p"
+    if [ "$was" = - ]; then drop "$p"; elif exists "$p.kn-old"; then mv -fT "$p.kn-old" "$p"; fi
   done <"$journal"
 }
 
@@ -90,7 +88,7 @@ drop() {
 commit() {
   for p in $changes; do
     rm -f "$p.kn-old"
-    if exists "$p"; then echo "+ $p"; else echo "- $p"; fi
+    if ! exists "$p"; then echo "- $p"; elif has "$ours" "$p"; then echo "= $p"; else echo "+ $p"; fi
   done >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" || die "cannot write $journal"
   open=1
   for p in $changes; do
@@ -145,18 +143,19 @@ finish() {
   settled
 }
 
+# remove: what is ours by the record, and the life that began with it; nothing is taken on trust from
+# what is declared, because the host's own may stand there again.
 remove() {
-  all=$(for p in $old $paths; do echo "$p"; done | sort -ru)
-  for p in $all; do case $p in *.service) drop "$p" ;; esac; done
-  ! ours || clear_life
-  for p in $all; do
-    case $p in
-    */) rmdir "$p" 2>/dev/null ;;
-    *) drop "$p" && rm -f "$p.kn-new" "$p.kn-old" "$p.kn-part" && original "$p" ;;
-    esac
-  done
+  for p in $ours; do case $p in *.service) drop "$p" ;; esac; done
+  [ ! -e "$state/generation" ] || clear_life
+  for p in $ours; do [ -d "$p" ] || drop "$p"; done
+  paths=''
+  # shellcheck disable=SC2086
+  keep $old
+  for p in $old; do rm -f "$p.kn-new" "$p.kn-old" "$p.kn-part" && original "$p"; done
+  for p in $(echo "$old" | tr ' ' '\n' | sort -r); do [ ! -d "$p" ] || rmdir "$p" 2>/dev/null; done
   [ -z "$reload" ] || systemctl daemon-reload
-  rm -f "$state/generation" "$list" "$journal"
+  rm -f "$state/generation" "$list"
   rmdir "$root" "$state" 2>/dev/null
   result
 }

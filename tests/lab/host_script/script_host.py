@@ -213,11 +213,14 @@ class Node:
 
 
 def killed_at(script: str, step: int) -> str:
-    """Return the script so changed that it is killed, as by kill -9, before its step-th command."""
+    """Return the script so changed that it is killed, as by kill -9, before its step-th command.
+
+    Where it comes to its end it prints how many steps it has.
+    """
     watched = "mv ln rm rmdir sync systemctl chmod chown mkdir cat flock curl umount"
     traps = "".join(f'{name}() {{ step; command {name} "$@"; }}\n' for name in watched.split())
     count = f'steps=0\nstep() {{ steps=$((steps + 1)); [ "$steps" -lt {step} ] || kill -9 $$; }}\n'
-    return count + traps + script
+    return count + traps + script.replace("\n# end\n", '\necho "steps $steps"\n# end\n')
 
 
 def assert_installed(host: ScriptHost, node: Node) -> None:

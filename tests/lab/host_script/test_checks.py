@@ -21,7 +21,8 @@ def test_preflight_changes_nothing_and_passes_where_a_node_can_join(
     host: ScriptHost, node: Node
 ) -> None:
     ca = host.spec.path("pki", "ca.crt").read_text()
-    script = render_preflight_script(node_id="n1", api_server=host.spec.server, ca_pem=ca)
+    name = host.host.name
+    script = render_preflight_script(node_id=name, api_server=host.spec.server, ca_pem=ca)
     before = host.sh("ls -A /etc /var/lib /run /tmp")
     run = host.run(script)
     assert (run.status, run.out, run.err) == (0, "ok\n", "")
@@ -43,7 +44,7 @@ def test_preflight_reports_everything_at_once(host: ScriptHost, node: Node) -> N
     host.sh("rm -r /run/systemd/system/kubelet.service*; systemctl daemon-reload")
     assert run.status == 1
     findings = [line.split(": ")[:2] for line in run.err.splitlines()]
-    subjects = ["no-such-tool", "/run/none.sock", host.spec.server]
+    subjects = ["no-such-tool", "/run/none.sock", "host name", host.spec.server]
     subjects += ["/etc/kubernetes/kubelet.conf", "kubelet"]
     assert findings == [["n1", subject] for subject in subjects]
     assert "server https://other" in run.err

@@ -45,6 +45,22 @@ def test_a_killed_run_followed_by_a_refused_one_ends_on_the_last_good_files(
         assert_installed(host, node)
 
 
+def test_a_run_that_is_killed_while_it_tidies_up_is_tidied_up_after(
+    host: ScriptHost, node: Node
+) -> None:
+    before = Node(node.artifacts, extra=(EXTRA,))
+    after = Node(node.artifacts, kubelet_config="maxPods: 7\n")
+    host.sh(f"mkdir -p /etc/kubernetes; echo theirs >{EXTRA.path}")
+    host.run(before.units())
+    total = int(host.run(killed_at(after.units(), 1000)).out.split()[-1])
+    for step in range(total - 12, total + 1):
+        host.run(before.units())
+        assert host.run(killed_at(after.units(), step)).status == KILLED
+        assert host.run(after.units()).status == 0
+        assert_installed(host, after)
+        assert host.read(EXTRA.path) == "theirs\n", f"step {step} of {total}"
+
+
 def test_credentials_that_are_killed_at_any_step_are_completed_by_the_next_run(
     host: ScriptHost, node: Node
 ) -> None:
@@ -66,7 +82,9 @@ def test_credentials_that_are_killed_at_any_step_are_completed_by_the_next_run(
 def test_a_removal_that_is_killed_at_any_step_is_completed_by_the_next(
     host: ScriptHost, node: Node
 ) -> None:
+    node.extra = (EXTRA,)
     for step in range(1, 1000, STRIDE):
+        host.sh(f"mkdir -p /etc/kubernetes; echo theirs >{EXTRA.path}")
         host.run(node.credentials())
         host.run(node.units())
         killed = [
@@ -75,8 +93,9 @@ def test_a_removal_that_is_killed_at_any_step_is_completed_by_the_next(
         ]
         for script in (node.units(), node.credentials()):
             assert host.run(script, "remove").status == 0
-        names = "/etc/kubernetes /var/lib/kube* /usr/local/bin/kube* /etc/systemd/system/kube*"
-        assert host.sh(f"ls -d {names}") == "", f"step {step}"
+        names = "/var/lib/kube* /usr/local/bin/kube* /etc/systemd/system/kube*"
+        assert host.sh(f"ls -d {names}; ls -A /etc/kubernetes") == "extra.conf\n", f"step {step}"
+        assert host.read(EXTRA.path) == "theirs\n", f"step {step}"
         if KILLED not in killed:
             break
     assert step > 20

@@ -50,8 +50,9 @@ def test_what_stood_there_before_us_comes_back_in_the_end(host: ScriptHost, node
     assert host.run(Node(node.artifacts).units()).status == 0
     assert host.read(EXTRA.path) == "theirs\n"
     host.run(node.units())
-    assert host.run(node.units(), "remove").status == 0
-    assert host.read(EXTRA.path) == "theirs\n"
+    for _ in range(2):
+        assert host.run(node.units(), "remove").status == 0
+        assert host.read(EXTRA.path) == "theirs\n"
     assert host.sh("cat /usr/local/bin/kubelet; stat -c %a /usr/local/bin/kubelet") == "old\n750\n"
 
 
