@@ -83,6 +83,17 @@ def test_every_file_is_in_the_folder_that_the_manuals_units_read_it_from() -> No
     }
 
 
+def test_the_folders_that_the_manual_makes_are_made() -> None:
+    cluster, node = _declared()
+    made = re.findall(r"^dir (\S+) ", render_node_units(cluster, node, None), re.MULTILINE)
+    assert set(made) == {
+        "/etc/cni/net.d",
+        "/etc/kubernetes/manifests",
+        "/var/lib/kube-proxy",
+        "/var/lib/kubelet",
+    }
+
+
 def _unit(text: str) -> tuple[str, dict[str, str], set[str]]:
     """Take a unit apart: its program, its flags, and its other lines, each with its section."""
     program = section = ""
