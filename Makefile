@@ -41,7 +41,7 @@ table: $(VENV)/.installed ## show the nodes as the cluster sees them
 	@$(RUN) lab.stack table
 
 .PHONY: approve
-approve: $(VENV)/.installed ## approve the declared nodes' pending certificate requests, close tokens
+approve: $(VENV)/.installed ## approve pending certificate requests of declared nodes; close tokens, undo cordons left behind
 	@eval "$$($(RUN) lab env)" && pulumi stack output inventory --show-secrets --stack dev | ./membership/run approve
 
 .PHONY: destroy
