@@ -3,13 +3,9 @@
 # The rendered text sets action, node, part, root, wait and units before this; then it calls `begin`,
 # one function for each thing (put, binary, dir), and `finish`.
 # Paths hold no white space (the renderer sees to it), so lists of them are words.
-# Beside a file: .kn-new is staged, .kn-old is the one before, .kn-part is a download, .kn-orig is the
-# host's own from before us, which comes back in the end.
+# Beside a file: .kn-new is staged, .kn-old is the one before.
 umask 077
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-state=/var/lib/kube-nodes
-list=$state/$part.list
-journal=$state/$part.journal
 paths='' changes='' need='' did='' open='' again=''
 
 die() {
@@ -26,10 +22,8 @@ begin() {
   trap '' HUP PIPE
   trap 'die "stopped by a signal or the time limit"' INT TERM
   trap leave EXIT
-  exec 9>/run/kube-nodes.lock && mkdir -p "$state" || die "cannot make $state"
+  exec 9>/run/kube-nodes.lock
   flock -w 120 9 || die "another run is at work here; run again when it has ended"
-  touch "$list"
-  old=$(tr -d '?' <"$list" | tr '\n' ' ') ours=$(grep -v '^?' "$list" | tr '\n' ' ')
   recover
 }
 
@@ -42,23 +36,11 @@ leave() {
   exit "$rc"
 }
 
-# note PATH: what we make is on record before it is made, so that a later run can remove it. A ? says
-# that it is not, or no longer, there: what stands there is the host's own.
-note() { grep -qxF -e "$1" -e "?$1" "$list" || echo "?$1" >>"$list"; }
-
-# parents PATH: make the folders above it, and record those that were not there.
-parents() {
-  d=$1
-  while d=${d%/*} && [ -n "$d" ] && [ ! -d "$d" ]; do note "$d/"; done
-  (umask 022 && mkdir -p "${1%/*}") || die "cannot make the folder of $1"
-}
-
 # put PATH MODE UNITS: stage stdin beside PATH; it has its owner and mode before its name.
 put() {
   paths="$paths $1"
   [ "$action" = apply ] || return 0
-  note "$1"
-  parents "$1"
+  place "$1"
   rm -f "$1.kn-new"
   cat >"$1.kn-new"
   staged "$@"
@@ -77,16 +59,6 @@ staged() {
     return
   fi
   changes="$changes $1"
-}
-
-# stale: what an earlier run made and nobody declares any more is a change, too.
-stale() {
-  for p in $old; do
-    case $p in */) continue ;; esac
-    has "$paths" "$p" && continue
-    rm -f "$p.kn-new" "$p.kn-part"
-    if ! has "$ours" "$p"; then original "$p"; elif exists "$p"; then changes="$changes $p"; fi
-  done
 }
 
 # turn: restart the units in $need, in the order of $units.
@@ -128,32 +100,6 @@ await_all() {
     ! has "$need" "$u" || await "$u" "${s%%=*}" "${s#*=}" || return
   done
   for u in $need; do lives "$u" || return; done
-}
-
-# original PATH: give back the host's own file.
-original() { ! exists "$1.kn-orig" || mv -fT "$1.kn-orig" "$1"; }
-
-# keep PATH...: what is declared is ours now; the paths given are not any more.
-keep() {
-  {
-    grep '/$' "$list" | tr -d '?'
-    for p in $paths; do echo "$p"; done
-    for p in "$@"; do echo "?$p"; done
-  } >"$list.new" && mv "$list.new" "$list"
-}
-
-# settled: what is there stays; with the journal the way back goes.
-settled() {
-  gone=''
-  for p in $changes; do has "$paths" "$p" || gone="$gone $p"; done
-  # shellcheck disable=SC2086
-  keep $gone
-  open=''
-  rm -f "$journal"
-  for p in $changes; do rm -f "$p.kn-old"; done
-  for p in $gone; do original "$p"; done
-  [ -z "$gone" ] || keep
-  result
 }
 
 # result: an id of this run, which makes what depends on it run too.

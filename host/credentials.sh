@@ -3,8 +3,12 @@
 conf=/etc/kubernetes/kubelet.conf
 boot=/etc/kubernetes/bootstrap-kubelet.conf
 
-recover() {
-  for p in $old; do ! exists "$p.kn-old" || { mv -fT "$p.kn-old" "$p" && again=1 ours="$ours $p"; }; done
+recover() { :; }
+
+# place PATH: what was there before a run that was killed is put back before it is compared.
+place() {
+  (umask 022 && mkdir -p "${1%/*}") || die "cannot make the folder of $1"
+  ! exists "$1.kn-old" || { mv -fT "$1.kn-old" "$1" && again=1; }
 }
 
 undo() {
@@ -19,7 +23,6 @@ cluster() { grep -E '^ *(server|certificate-authority[a-z-]*):' "$1" | tr -d ' "
 
 finish() {
   [ "$action" = apply ] || { remove; return; }
-  stale
   # Of another server or CA, kubelet.conf goes too: the kubelet writes it again, and keeps its certificate.
   if [ -e "$boot.kn-new" ] && [ -e "$conf" ] && [ "$(cluster "$boot.kn-new")" != "$(cluster "$conf")" ]; then
     changes="$changes $conf" need="$need kubelet"
@@ -34,13 +37,12 @@ finish() {
   done
   turn
   await_all || die "$u did not come up with the new credentials; those before are back"
-  settled
+  open=''
+  for p in $changes; do rm -f "$p.kn-old"; done
+  result
 }
 
 remove() {
-  for p in $old $paths; do [ -d "$p" ] || rm -f "$p" "$p".kn-* || die "cannot remove $p"; done
-  for p in $(echo "$old" | tr " " "\n" | sort -r); do rmdir "$p" 2>/dev/null; done
-  rm -f "$list"
-  rmdir "$state" 2>/dev/null
+  for p in $paths; do rm -f "$p" "$p".kn-* && rmdir "${p%/*}" 2>/dev/null; done
   result
 }

@@ -9,8 +9,8 @@ life() {
   was=$(cat "$state/generation" 2>/dev/null)
   case $was in
   "$cluster $generation") return ;;
-  '') [ ! -e "$conf" ] || die "$conf is of a kubelet that was not set up here; take the host out of its cluster, remove the file and run again" ;;
-  *" $generation") die "the host is generation $generation of cluster ${was% *}, not of $cluster; raise the node's generation to move it" ;;
+  '') [ ! -e "$conf" ] || die "$conf is of a kubelet that was not set up here; take the host out of its cluster and remove the file" ;;
+  *" $generation") die "the host is in cluster ${was% *}, not $cluster; raise the node's generation to move it" ;;
   esac
   clear_life
   echo "$cluster $generation" >"$state/generation.new" && mv "$state/generation.new" "$state/generation"

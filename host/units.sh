@@ -5,6 +5,7 @@
 reload='' proxy=kube-proxy
 
 recover() {
+  load
   rm -f "$journal.new"
   [ ! -e "$journal" ] || { revert && again=1 reload=1; }
   for p in $old; do rm -f "$p.kn-old"; done
@@ -26,7 +27,7 @@ undo() {
 
 dir() {
   [ "$action" = apply ] || return 0
-  parents "$1/"
+  [ -d "$1" ] || place "$1/"
   chown 0:0 "$1" && chmod "$2" "$1" || die "cannot set the mode of $1"
 }
 
@@ -37,14 +38,13 @@ binary() {
   case $1 in */kube-proxy) proxy=$1 ;; esac
   [ "$action" = apply ] || return 0
   if sum "$1" "$3"; then
-    ! has "$old" "$1" || paths="$paths $1"
+    ! has "$ours" "$1" || paths="$paths $1"
     [ -z "$again" ] || need="$need $4"
     chown 0:0 "$1" && chmod 755 "$1"
     return
   fi
   paths="$paths $1"
-  note "$1"
-  parents "$1"
+  place "$1"
   download "$1.kn-part" "$2" "$3"
   mv -fT "$1.kn-part" "$1.kn-new"
   staged "$1" 0755 "$4"
@@ -65,7 +65,7 @@ download() {
     :0)
       e=$(sha256sum <"$1")
       rm -f "$1"
-      die "$2 has the SHA-256 ${e%% *}, not $3; nothing was changed. Correct the URL or the sum"
+      die "$2 has the SHA-256 ${e%% *}, not $3; correct the URL or the sum. Nothing was changed"
       ;;
     *) die "cannot download $2: $(echo "$e" | tail -n 1 | tr -cd '[:print:]' | cut -c 1-200); nothing was changed" ;;
     esac

@@ -124,7 +124,7 @@ def render_units_script(
     parts = [
         _header("units", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root),
         *_settings(life),
-        *(_constant(name) for name in ("base", "units", "pods", "life")),
+        *(_constant(name) for name in ("base", "record", "units", "pods", "life")),
         "begin\nlife\n",
         *_directories(directories),
         *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
