@@ -241,6 +241,8 @@ class TestServiceCheck:
         pods = graph["service-check-daemonset"].inputs["spec"]
         (container,) = pods["template"]["spec"]["containers"]
         assert container["image"] == "registry.example/web:1"
+        # Also where taints keep everything else away.
+        assert pods["template"]["spec"]["tolerations"] == [{"operator": "Exists"}]
         service = graph["service-check-service"].inputs["spec"]
         assert service["selector"] == pods["selector"]["matchLabels"]
         assert service["ports"][0]["targetPort"] == container["ports"][0]["containerPort"] == 8080

@@ -29,6 +29,20 @@ def test_preflight_changes_nothing_and_passes_where_a_node_can_join(
     assert host.sh("ls -A /etc /var/lib /run /tmp") == before
 
 
+def test_preflight_refuses_to_make_a_worker_proxy_only_in_place(
+    host: ScriptHost, node: Node
+) -> None:
+    """Its kubelet would be stopped before its pods were drained."""
+    host.run(node.units())
+    ca = host.spec.path("pki", "ca.crt").read_text()
+    script = render_preflight_script(
+        node_id=host.host.name, api_server=host.spec.server, ca_pem=ca, units=(KUBE_PROXY,)
+    )
+    run = host.run(script)
+    assert run.status == 1
+    assert f"{host.host.name}: role: a kubelet runs here; " in run.err
+
+
 def test_preflight_reports_everything_at_once(host: ScriptHost, node: Node) -> None:
     host.sh("mkdir -p /etc/kubernetes /run/systemd/system/kubelet.service.d")
     host.sh("echo '    server: https://other' >/etc/kubernetes/kubelet.conf")
