@@ -78,5 +78,5 @@ test-fast: lint ## lint, then unit, golden and component tests: nothing is start
 .PHONY: test
 test: test-fast ## everything: also plugins, API and lab tests, on real servers and hosts
 	@if [ "$$(uname)" = Linux ]; then $(TOOLS); else echo "no tools but on Linux: what needs them is skipped"; fi
-	@$(VENV)/bin/pytest -rs tests/plugins tests/api tests/binaries
+	@$(VENV)/bin/pytest -rs tests/plugins tests/api tests/fleet tests/binaries
 	@$(VENV)/bin/pytest -rs tests/lab

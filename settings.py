@@ -7,7 +7,7 @@ and docs/configuration.md are generated from it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -162,13 +162,16 @@ class Settings(Declaration):
 
 
 def parse_settings(
-    values: Mapping[str, Any], secrets: Mapping[str, str] = MappingProxyType({})
+    values: Mapping[str, Any],
+    secrets: Mapping[str, str] = MappingProxyType({}),
+    unread: Collection[str] = (),
 ) -> Settings:
     """Check a configuration given as plain values by camelCase key.
 
     Args:
         values: everything that is not secret.
         secrets: what is set of SECRET_KEYS; it is checked, and shown nowhere.
+        unread: which of SECRET_KEYS are set too, without their values.
 
     Raises:
         ConfigurationError: with every fault that was found.
@@ -181,7 +184,8 @@ def parse_settings(
     found = find_faults(settings.cluster, settings.options, settings.pools)
     faults = [f"{join_path(_PREFIX, place)}: {rule}" for place, rule in found]
     faults += [*_binary_faults(settings), *_key_faults(secrets)]
-    faults += _ca_key_faults(settings, secrets.get("caKey"))
+    if "caKey" not in unread:
+        faults += _ca_key_faults(settings, secrets.get("caKey"))
     if faults:
         raise ConfigurationError(faults)
     return settings
@@ -220,6 +224,14 @@ def _ca_key_faults(settings: Settings, text: str | None) -> Iterator[str]:
             yield f"{_PREFIX}caKey: is not the key of caCertificate; give that CA's own"
 
 
+def parse_stored(
+    texts: Mapping[str, str], secrets: Mapping[str, str], unread: Collection[str] = ()
+) -> Settings:
+    """Check a configuration as Pulumi stores it: one text a key, as parse_settings does."""
+    values = {key: _plain(key, text) for key, text in texts.items()}
+    return parse_settings(values, secrets, unread)
+
+
 def read_settings() -> Settings:
     """Read and check the stack's configuration.
 
@@ -234,8 +246,8 @@ def read_settings() -> Settings:
     if faults:
         raise ConfigurationError(faults)
     secrets = {key: config.require(key) for key in keys if key in SECRET_KEYS}
-    values = {key: _plain(key, config.require(key)) for key in keys if key not in SECRET_KEYS}
-    settings = parse_settings(values, secrets)
+    texts = {key: config.require(key) for key in keys if key not in SECRET_KEYS}
+    settings = parse_stored(texts, secrets)
     if "caKey" in secrets and settings.kube_proxy_certificate.issuer != "ca":
         pulumi.log.warn(
             f"{_PREFIX}caKey: is not used by the issuer {settings.kube_proxy_certificate.issuer}; "

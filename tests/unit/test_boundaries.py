@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_PRODUCT = ("components", "host", "membership", "model", "render")
+_PRODUCT = ("components", "fleet", "host", "membership", "model", "render")
 _FILES = [
     _ROOT / "settings.py",
     _ROOT / "__main__.py",
@@ -29,6 +29,7 @@ _ALLOWED = {
     "membership": {"model"},
     "settings": {"model"},
     "components": {"model", "render", "settings"},
+    "fleet": {"membership", "model", "render", "settings"},
     "__main__": {"components", "membership", "settings"},
 }
 

@@ -1,0 +1,74 @@
+"""A stack's settings and outputs, read through the Pulumi CLI: nothing is run or changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kube_nodes.fleet.errors import FleetError
+from kube_nodes.settings import NAMESPACE, SECRET_KEYS, Settings, parse_stored
+
+_PREFIX = f"{NAMESPACE}:"
+_SSH_KEY = "sshPrivateKey"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One stack of the project in the working folder."""
+
+    name: str
+    settings: Settings
+    ssh_private_key: str | None = field(default=None, repr=False)
+    """None: the SSH agent."""
+
+    def outputs(self) -> Mapping[str, Any]:
+        """Read the outputs of the last `up`, the secret ones as well; empty before the first."""
+        arguments = ("stack", "output", "--json", "--show-secrets", "--stack", self.name)
+        outputs: Mapping[str, Any] = json.loads(_pulumi(*arguments) or "{}")
+        return outputs
+
+
+def read_stack(name: str) -> Stack:
+    """Read and check a stack's configuration.
+
+    Of its secrets only the SSH key is read, and only where it is set.
+
+    Raises:
+        FleetError: the CLI can't tell.
+        ConfigurationError: with every fault of the configuration.
+    """
+    stored = json.loads(_pulumi("config", "--json", "--stack", name))
+    texts = {
+        key.removeprefix(_PREFIX): entry.get("value", "")
+        for key, entry in stored.items()
+        if key.startswith(_PREFIX) and not entry["secret"]
+    }
+    is_set = {key for key in SECRET_KEYS if stored.get(f"{_PREFIX}{key}", {}).get("secret")}
+    secrets = {}
+    if _SSH_KEY in is_set:
+        secrets[_SSH_KEY] = _pulumi("config", "get", f"{_PREFIX}{_SSH_KEY}", "--stack", name)
+    return Stack(
+        name=name,
+        settings=parse_stored(texts, secrets, unread=is_set - secrets.keys()),
+        ssh_private_key=secrets.get(_SSH_KEY),
+    )
+
+
+def _pulumi(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise FleetError("pulumi is not on PATH; install it, or use `make env`") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it says nothing"]
+        raise FleetError(f"pulumi {' '.join(arguments[:2])}: {said[0].removeprefix('error: ')}")
+    return done.stdout

@@ -1,0 +1,18 @@
+"""What a host prints is not trusted: its length is bounded, and its control characters go."""
+
+from __future__ import annotations
+
+
+def clean(text: str | bytes, most: int = 500) -> str:
+    """Return printable text on one line, of at most `most` characters."""
+    words = clean_lines(text, most * 4).split()
+    line = " ".join(words)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def clean_lines(text: str | bytes, most: int) -> str:
+    """Return printable lines, of at most `most` characters in all; what is not UTF-8 becomes ?."""
+    if isinstance(text, bytes):
+        text = text[: most * 4].decode("utf-8", errors="replace")
+    kept = (each if each.isprintable() or each == "\n" else " " for each in text[:most])
+    return "".join(kept).replace("\ufffd", "?")

@@ -1,0 +1,109 @@
+"""Scripts on many hosts at once, against real SSH servers on loopback."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import asyncssh
+import pytest
+
+from kube_nodes.fleet import ssh
+from kube_nodes.fleet.ssh import run_on_all
+from kube_nodes.model.nodes import Node
+from kube_nodes.model.options import NodeOptions, SshOptions
+from tests.plugins.ssh_server import SshServer
+
+_KEY = asyncssh.generate_private_key("ssh-ed25519")
+_PEM = _KEY.export_private_key().decode()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SshServer]:
+    with SshServer(_KEY) as running:
+        yield running
+
+
+def _node(server: SshServer, node_id: str = "n1") -> Node:
+    options = NodeOptions(ssh=SshOptions(port=server.port))
+    return Node(
+        id=node_id,
+        pool="workers",
+        address="127.0.0.1",
+        host_key=server.host_key_line,
+        node_ip="127.0.0.1",
+        generation=1,
+        reapply=0,
+        options=options,
+    )
+
+
+def _script(text: str) -> str:
+    return f"{text}\n# end\n"
+
+
+def test_each_host_runs_its_own_script_and_the_answers_keep_the_order(server: SshServer) -> None:
+    nodes = [_node(server, name) for name in ("n3", "n1", "n2")]
+    answers = run_on_all(
+        nodes, lambda node: _script(f"echo {node.id}; echo why >&2; exit 3"), private_key=_PEM
+    )
+    assert [(each.node, each.stdout, each.stderr, each.status) for each in answers] == [
+        (name, f"{name}\n", "why\n", 3) for name in ("n3", "n1", "n2")
+    ]
+
+
+def test_a_host_with_another_key_gets_nothing_and_no_login(server: SshServer) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    logins = len(server.logins)
+    node = replace(_node(server), host_key=other)
+    [answer] = run_on_all([node], lambda _: _script("true"), private_key=_PEM)
+    assert "shows another host key than the declared one; nothing was sent" in answer.error
+    assert answer.status is None
+    assert len(server.logins) == logins
+
+
+def test_a_key_that_the_host_does_not_know_is_said_so(server: SshServer) -> None:
+    foreign = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    [answer] = run_on_all([_node(server)], lambda _: _script("true"), private_key=foreign)
+    assert "lets root in with none of the keys offered" in answer.error
+
+
+def test_a_host_that_is_down_is_an_answer_and_holds_up_no_other(server: SshServer) -> None:
+    with socket.socket() as closed:  # bound and not listening: refused at once
+        closed.bind(("127.0.0.1", 0))
+        options = NodeOptions(ssh=SshOptions(port=closed.getsockname()[1]))
+        down = replace(_node(server, "down"), options=options)
+        answers = run_on_all(
+            [down, _node(server)], lambda _: _script("echo here"), private_key=_PEM
+        )
+    assert "see that it runs and the way to it is open" in answers[0].error
+    assert answers[1].stdout == "here\n"
+
+
+def test_a_host_that_hangs_is_given_up_after_the_time(
+    server: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "CONNECT_SECONDS", 0.5)
+    begin = time.monotonic()
+    [answer] = run_on_all(
+        [_node(server)], lambda _: _script("sleep 60"), private_key=_PEM, timeout_seconds=1
+    )
+    assert time.monotonic() - begin < 20
+    assert "did not answer in time" in answer.error or answer.status == 124
+
+
+def test_a_host_that_prints_too_much_is_cut_off(server: SshServer) -> None:
+    [answer] = run_on_all(
+        [_node(server)], lambda _: _script("head -c 5000000 /dev/zero"), private_key=_PEM
+    )
+    assert not answer.stdout
+    assert answer.error.startswith("printed more than")
+
+
+def test_control_characters_of_a_host_do_not_reach_the_terminal(server: SshServer) -> None:
+    text = r"printf 'a\033[2Jb\000c\377d\r\n\033]0;title\007\n'"
+    [answer] = run_on_all([_node(server)], lambda _: _script(text), private_key=_PEM)
+    assert all(each.isprintable() or each == "\n" for each in answer.stdout)
+    assert answer.stdout == "a [2Jb c?d \n ]0;title \n"
