@@ -6,6 +6,7 @@ import configparser
 import io
 import json
 import subprocess
+import sys
 import tarfile
 import tomllib
 from hashlib import sha256
@@ -154,7 +155,11 @@ def test_only_root_reads_a_hosts_private_key() -> None:
 )
 def test_the_shell_that_the_lab_writes_passes_shellcheck(script: str) -> None:
     checked = subprocess.run(
-        ["shellcheck", "-"], input=script, capture_output=True, text=True, check=False
+        [Path(sys.executable).with_name("shellcheck"), "-"],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert checked.stdout == ""
