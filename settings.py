@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.declaration import Declaration, explain, join_path, show
 from kube_nodes.model.node_rules import find_faults
-from kube_nodes.model.nodes import Node, PoolDeclaration, resolve_nodes
+from kube_nodes.model.nodes import Node, NodeBinaries, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.pem import check_ca_certificates, is_key_of, read_private_key
 from kube_nodes.model.values import (
@@ -159,6 +159,18 @@ class Settings(Declaration):
     def nodes(self) -> tuple[Node, ...]:
         """Every declared node, its options resolved."""
         return tuple(resolve_nodes(self.options, self.pools))
+
+    def binaries_of(self, node: Node) -> NodeBinaries | None:
+        """Where a node's binaries come from; None: they are the host's own."""
+        found = self.binaries.get(str(node.options.kubernetes_version).removeprefix("v"))
+        if found is None:
+            return None
+        return NodeBinaries(
+            kubelet_url=found.kubelet.url,
+            kubelet_sha256=found.kubelet.sha256,
+            kube_proxy_url=found.kube_proxy.url,
+            kube_proxy_sha256=found.kube_proxy.sha256,
+        )
 
 
 def parse_settings(

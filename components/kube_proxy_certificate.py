@@ -11,11 +11,9 @@ import pulumi_tls as tls
 from cryptography import x509
 
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command
+from kube_nodes.model.certificate_requests import KUBE_PROXY_USER
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.requests import SignRequest
-
-# The API server binds this user to the role system:node-proxier by itself.
-KUBE_PROXY_USER = "system:kube-proxy"
 
 # Time for a few maintenance windows.
 _WARN_DAYS = 30

@@ -15,7 +15,6 @@ from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.requests import ApproveRequest
-from kube_nodes.render.host_files import NodeBinaries
 from kube_nodes.settings import Settings, read_secret
 
 
@@ -61,7 +60,7 @@ def declare_stack(settings: Settings) -> None:
         return WorkerNodeArgs(
             cluster=cluster,
             node=node,
-            binaries=_binaries(settings, node),
+            binaries=settings.binaries_of(node),
             kube_proxy_certificate=certificate.certificate,
             kube_proxy_key=certificate.key,
             service_check=check.target,
@@ -76,17 +75,6 @@ def declare_stack(settings: Settings) -> None:
     _export(certificate, nodes)
     pulumi.export("inventory", _inventory(settings, nodes))
 
-
-def _binaries(settings: Settings, node: Node) -> NodeBinaries | None:
-    found = settings.binaries.get(str(node.options.kubernetes_version).removeprefix("v"))
-    if found is None:
-        return None
-    return NodeBinaries(
-        kubelet_url=found.kubelet.url,
-        kubelet_sha256=found.kubelet.sha256,
-        kube_proxy_url=found.kube_proxy.url,
-        kube_proxy_sha256=found.kube_proxy.sha256,
-    )
 
 
 def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Output[str]:

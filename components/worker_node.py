@@ -12,7 +12,7 @@ from kube_nodes.components.bootstrap_token import BootstrapToken
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command, remote_command
 from kube_nodes.components.service_check import ServiceCheckTarget
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.model.nodes import Node
+from kube_nodes.model.nodes import Node, NodeBinaries
 from kube_nodes.model.requests import (
     LABELS_VARIABLE,
     TAINTS_VARIABLE,
@@ -27,7 +27,6 @@ from kube_nodes.model.requests import (
     render_taints,
 )
 from kube_nodes.render.host_files import (
-    NodeBinaries,
     render_node_credentials,
     render_node_preflight,
     render_node_service_check,

@@ -29,6 +29,8 @@ SERVING_SIGNER: Final = "kubernetes.io/kubelet-serving"
 USER_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
 NODES_GROUP: Final = "system:nodes"
 NODE_PREFIX: Final = "system:node:"
+# The API server binds this user to the role system:node-proxier by itself.
+KUBE_PROXY_USER = "system:kube-proxy"
 
 # A kubelet's request is about 500 bytes; the bound only keeps the parser from large input.
 _MAX_PEM_BYTES: Final = 16384

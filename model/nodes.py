@@ -81,6 +81,16 @@ class PoolDeclaration(Declaration):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodeBinaries:
+    """Where a node's binaries come from, with their SHA-256."""
+
+    kubelet_url: str
+    kubelet_sha256: str
+    kube_proxy_url: str
+    kube_proxy_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """One host with its options resolved: all that rendering needs to know of it."""
 

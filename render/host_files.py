@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.model.nodes import Node
+from kube_nodes.model.nodes import Node, NodeBinaries
 from kube_nodes.render import paths
 from kube_nodes.render.containerd import render_containerd_configuration
 from kube_nodes.render.host_script import (
@@ -31,15 +30,6 @@ from kube_nodes.render.kubelet import render_kubelet_configuration, render_kubel
 from kube_nodes.render.placement import has_file
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeBinaries:
-    """Where a node's binaries come from, with their SHA-256."""
-
-    kubelet_url: str
-    kubelet_sha256: str
-    kube_proxy_url: str
-    kube_proxy_sha256: str
-
 
 def render_node_preflight(cluster: Cluster, node: Node) -> str:
     """Render the read-only look at the host."""
@@ -53,7 +43,7 @@ def render_node_preflight(cluster: Cluster, node: Node) -> str:
         # kube-proxy alone needs no container runtime, and minds no swap.
         fail_swap_on=node.is_worker and bool(fail_swap_on),
         runtime_socket=socket if node.is_worker else "",
-        units=_units(node),
+        units=node_service_units(node),
     )
 
 
@@ -78,7 +68,7 @@ def render_node_credentials(
         generation=node.generation,
         reapply=node.reapply,
         files=files,
-        units=_units(node),
+        units=node_service_units(node),
         kubelet_root=paths.KUBELET_ROOT,
     )
 
@@ -91,10 +81,10 @@ def render_node_units(cluster: Cluster, node: Node, binaries: NodeBinaries | Non
         reapply=node.reapply,
         cluster_uid=cluster.uid,
         api_server=cluster.server,
-        files=_files(cluster, node),
-        binaries=_binaries(node, binaries) if binaries else (),
-        directories=_directories(node),
-        units=_units(node),
+        files=node_files(cluster, node),
+        binaries=node_binaries(node, binaries) if binaries else (),
+        directories=node_directories(node),
+        units=node_service_units(node),
         kubelet_root=paths.KUBELET_ROOT,
     )
 
@@ -114,14 +104,15 @@ def render_node_service_check(
     )
 
 
-def _units(node: Node) -> tuple[ServiceUnit, ...]:
-    """The units of this node, in the order in which they are restarted."""
+def node_service_units(node: Node) -> tuple[ServiceUnit, ...]:
+    """Give the units of this node, in the order in which they are restarted."""
     runtime = (CONTAINERD,) if node.options.containerd else ()
     return (*runtime, *((KUBELET,) if node.is_worker else ()), KUBE_PROXY)
 
 
-def _files(cluster: Cluster, node: Node) -> Iterator[ManagedFile]:
-    names = [unit.name for unit in _units(node) if unit is not CONTAINERD]
+def node_files(cluster: Cluster, node: Node) -> Iterator[ManagedFile]:
+    """Give the files of the units script."""
+    names = [unit.name for unit in node_service_units(node) if unit is not CONTAINERD]
     yield ManagedFile(
         path=node.options.layout.ca_certificate,
         content=cluster.ca_certificate,
@@ -164,7 +155,8 @@ def _kubelet_files(node: Node) -> Iterator[ManagedFile]:
         )
 
 
-def _binaries(node: Node, binaries: NodeBinaries) -> Iterator[Binary]:
+def node_binaries(node: Node, binaries: NodeBinaries) -> Iterator[Binary]:
+    """Give the programs that the node downloads."""
     if node.is_worker:
         yield Binary(
             path=paths.kubelet_binary(node.options.layout),
@@ -180,7 +172,8 @@ def _binaries(node: Node, binaries: NodeBinaries) -> Iterator[Binary]:
     )
 
 
-def _directories(node: Node) -> Iterator[Directory]:
+def node_directories(node: Node) -> Iterator[Directory]:
+    """Give the folders of the units script."""
     yield Directory(path=paths.KUBE_PROXY_ROOT, mode="0700")
     if node.is_worker:
         yield Directory(path=paths.KUBELET_ROOT, mode="0700")

@@ -87,7 +87,7 @@ def render_receiver(
     """Return the command string that saves stdin and runs it with `action` (apply or remove)."""
     if action not in ("apply", "remove"):
         raise ValueError(f"action: {action!r} is not apply or remove")
-    text = " ".join(_constant("receiver").splitlines())
+    text = " ".join(constant_shell("receiver").splitlines())
     text = text.replace("SECONDS", str(int(timeout_seconds))).replace("ACTION", action)
     if user == "root":
         return f"exec sh -c {shell_word(text)}"
@@ -124,7 +124,7 @@ def render_units_script(
     parts = [
         _header("units", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root),
         *_settings(life),
-        *(_constant(name) for name in ("base", "record", "units", "pods", "life")),
+        *(constant_shell(name) for name in ("base", "record", "units", "pods", "life")),
         "begin\nlife\n",
         *_directories(directories),
         *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
@@ -150,7 +150,7 @@ def render_credentials_script(
             "credentials", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root
         ),
         *_settings({"generation": str(int(generation))}),
-        *(_constant(name) for name in ("base", "credentials")),
+        *(constant_shell(name) for name in ("base", "credentials")),
         "begin\n",
         *_files(files, units),
     ]
@@ -177,7 +177,7 @@ def render_preflight_script(
     }
     parts = [
         *_settings(settings),
-        _constant("preflight"),
+        constant_shell("preflight"),
         _heredoc("main", ca_pem, "ca_pem"),
     ]
     return _closed(parts, "")
@@ -203,14 +203,14 @@ def render_service_check_script(
     }
     parts = [
         *_settings(settings),
-        _constant("service_check"),
+        constant_shell("service_check"),
         _heredoc("ask", ca_pem, "ca_pem"),
     ]
     return _closed(parts, "")
 
 
 @cache
-def _constant(name: str) -> str:
+def constant_shell(name: str) -> str:
     """Return host/<name>.sh without comments, blank lines and indentation, which cost twice."""
     source = (package_files("kube_nodes") / "host" / f"{name}.sh").read_text(encoding="utf-8")
     lines = (line.strip() for line in source.splitlines())

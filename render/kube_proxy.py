@@ -57,7 +57,7 @@ def _placed(cluster: Cluster, node: Node) -> Placed:
         # Must equal the Node's name, or kube-proxy does not know which endpoints are its own.
         "hostnameOverride": node.id,
         "logging": {"verbosity": node.options.verbosity},
-        "metricsBindAddress": "127.0.0.1:10249",
+        "metricsBindAddress": paths.KUBE_PROXY_METRICS,
         # Written always: the default of an empty mode differs between versions.
         "mode": node.options.proxy_mode,
     }

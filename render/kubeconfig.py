@@ -13,10 +13,13 @@ from typing import Any
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.render.documents import render_yaml
 
+BOOTSTRAP_USER = "kubelet-bootstrap"
+PROXY_USER = "kube-proxy"
+
 
 def render_bootstrap_kubeconfig(cluster: Cluster, ca_path: str, token: str) -> str:
     """Render the kubeconfig that a kubelet without a certificate uses; holds the token."""
-    return _render(cluster, ca_path, "kubelet-bootstrap", {"token": token})
+    return _render(cluster, ca_path, BOOTSTRAP_USER, {"token": token})
 
 
 def render_kube_proxy_kubeconfig(cluster: Cluster, ca_path: str, certificate: str, key: str) -> str:
@@ -24,7 +27,7 @@ def render_kube_proxy_kubeconfig(cluster: Cluster, ca_path: str, certificate: st
     return _render(
         cluster,
         ca_path,
-        "kube-proxy",
+        PROXY_USER,
         {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)},
     )
 

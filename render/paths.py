@@ -8,6 +8,10 @@ KUBELET_CONFIGURATION = "/var/lib/kubelet/config.yaml"
 KUBE_PROXY_ROOT = "/var/lib/kube-proxy"
 KUBE_PROXY_CONFIGURATION = "/var/lib/kube-proxy/config.conf"
 CONTAINERD_CONFIGURATION = "/etc/containerd/config.toml"
+KUBE_PROXY_METRICS = "127.0.0.1:10249"
+# The host scripts' own record: host/life.sh and host/record.sh.
+GENERATION = "/var/lib/kube-nodes/generation"
+UNITS_JOURNAL = "/var/lib/kube-nodes/units.journal"
 DOCKER_SOCKET = "/var/run/docker.sock"
 
 

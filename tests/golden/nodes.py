@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.model.nodes import Node
+from kube_nodes.model.nodes import Node, NodeBinaries
 from kube_nodes.model.options import LayoutOptions
 from kube_nodes.render import paths
 from kube_nodes.render.host_files import (
-    NodeBinaries,
     render_node_credentials,
     render_node_preflight,
     render_node_service_check,
     render_node_units,
 )
-from kube_nodes.render.host_script import _constant
+from kube_nodes.render.host_script import constant_shell
 from kube_nodes.settings import parse_settings
 from tests.configurations import merge, right_configuration
 
@@ -175,7 +174,7 @@ def rendered(case: str, version: str = VERSIONS[-1]) -> Rendered:
 def folded(script: str) -> str:
     """Replace the constant shell by the names of its files: it has tests of its own."""
     for path in sorted(_SHELL.glob("*.sh")):
-        script = script.replace(_constant(path.stem), f"# … host/{path.name} …\n")
+        script = script.replace(constant_shell(path.stem), f"# … host/{path.name} …\n")
     return script
 
 

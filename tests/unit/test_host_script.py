@@ -137,7 +137,7 @@ def test_stripping_does_not_change_what_a_source_means(source: Path) -> None:
         done = subprocess.run(command, input=text, text=True, capture_output=True, check=True)
         return [line for line in done.stdout.splitlines() if line]
 
-    assert parsed(host_script._constant(source.stem)) == parsed(source.read_text())
+    assert parsed(host_script.constant_shell(source.stem)) == parsed(source.read_text())
 
 
 def test_the_constant_shell_stays_small() -> None:
