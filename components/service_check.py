@@ -12,11 +12,11 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from kube_nodes.model.cluster import Cluster
+from kube_nodes.model.service_check import LABELS, NAME, NAMESPACE
 
 _NODE_NAME = core.EnvVarSourceArgs(
     field_ref=core.ObjectFieldSelectorArgs(field_path="spec.nodeName")
 )
-_LABELS = {"app.kubernetes.io/name": "kube-nodes-service-check"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,11 @@ class ServiceCheck(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=meta.ObjectMetaArgs(name="kube-nodes"),
+            metadata=meta.ObjectMetaArgs(name=NAMESPACE),
             opts=child,
         )
         metadata = meta.ObjectMetaArgs(
-            name="service-check",
+            name=NAME,
             namespace=namespace.metadata.name,
             # It is declared before the first node is there: nothing may wait for its pods.
             annotations={"pulumi.com/skipAwait": "true"},
@@ -92,7 +92,7 @@ class ServiceCheck(pulumi.ComponentResource):
             f"{name}-service",
             metadata=metadata,
             spec=core.ServiceSpecArgs(
-                selector=_LABELS, ports=[core.ServicePortArgs(port=80, target_port=port)]
+                selector=LABELS, ports=[core.ServicePortArgs(port=80, target_port=port)]
             ),
             opts=child,
         )
@@ -110,9 +110,9 @@ def _daemonset(image: str, port: int) -> apps.DaemonSetSpecArgs:
         readiness_probe=probe,
     )
     return apps.DaemonSetSpecArgs(
-        selector=meta.LabelSelectorArgs(match_labels=_LABELS),
+        selector=meta.LabelSelectorArgs(match_labels=LABELS),
         template=core.PodTemplateSpecArgs(
-            metadata=meta.ObjectMetaArgs(labels=_LABELS),
+            metadata=meta.ObjectMetaArgs(labels=LABELS),
             spec=core.PodSpecArgs(
                 automount_service_account_token=False,
                 containers=[container],

@@ -11,15 +11,13 @@ from typing import Any
 
 from kube_nodes.membership.api import Api, ApiError, Object
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.model import node_annotations
 from kube_nodes.model.labels import JOINING_TAINT, Taint
 from kube_nodes.model.requests import DeclaredNode
 
-GENERATION = "kube-nodes/generation"
-"""Annotation of a member: the declared generation that joined."""
-TAINTS = "kube-nodes/taints"
-"""Annotation: keys and effects of the taints that are ours, comma-separated."""
-CORDONED = "kube-nodes/cordoned"
-"""Annotation: we made it unschedulable, so we undo it; an operator's cordon has none."""
+GENERATION = node_annotations.GENERATION
+TAINTS = node_annotations.TAINTS
+CORDONED = node_annotations.CORDONED
 
 _ATTEMPTS = 8
 
