@@ -16,6 +16,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from pydantic import AfterValidator, Field, ValidationError
 
+from kube_nodes.model.addresses import check_cidrs, check_routed_cidr, check_server
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.declaration import Declaration, explain, join_path, show
 from kube_nodes.model.node_rules import find_faults
@@ -24,12 +25,9 @@ from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.pem import check_ca_certificates, is_key_of, read_private_key
 from kube_nodes.model.values import (
     between,
-    check_cidr,
-    check_cidrs,
     check_dns_label,
     check_download,
     check_image,
-    check_server,
     check_sha256,
     check_text,
     check_uid,
@@ -62,7 +60,9 @@ def _version_key(value: str) -> str:
     return value
 
 
-Cidrs = Annotated[list[Annotated[str, AfterValidator(check_cidr)]], AfterValidator(check_cidrs)]
+Cidrs = Annotated[
+    list[Annotated[str, AfterValidator(check_routed_cidr)]], AfterValidator(check_cidrs)
+]
 
 Name = Annotated[str, AfterValidator(check_text)]
 
@@ -212,6 +212,9 @@ def _binary_faults(settings: Settings) -> Iterator[str]:
         if binaries.kubelet.sha256 == binaries.kube_proxy.sha256:
             place = f"{_PREFIX}binaries.{version}.kubeProxy.sha256"
             yield f"{place}: {show(binaries.kube_proxy.sha256)} is the kubelet's; give kube-proxy's"
+        if binaries.kubelet.url == binaries.kube_proxy.url:
+            place = f"{_PREFIX}binaries.{version}.kubeProxy.url"
+            yield f"{place}: {show(binaries.kube_proxy.url)} is the kubelet's; give kube-proxy's"
 
 
 def _key_faults(secrets: Mapping[str, str]) -> Iterator[str]:

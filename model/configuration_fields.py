@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from kube_nodes.model.component_settings import KUBE_PROXY, KUBELET, check_gates, flag_of
-from kube_nodes.model.declaration import show
+from kube_nodes.model.declaration import no_string, show
 from kube_nodes.model.versions import KubernetesVersion, Span
 
 __all__ = [
@@ -30,6 +30,8 @@ FIRST_FILE_MINOR = 10
 
 # Type of a field: which Python types its value may have, how it is written, rule and remedy.
 _TEXT = (str,)
+# No field needs as much: what is longer is a slip, and would be stored twice for each node.
+_LONGEST_TEXT = 4096
 _DURATION = r"0|(\d+(\.\d+)?(ns|us|ms|s|m|h))+"
 _QUANTITY = r"\d+(\.\d+)?([mkMGTPE]|[KMGTPE]i)?"
 _NO_MAPPING = "is not a mapping; write keys and values"
@@ -37,7 +39,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str, str]] = {
     "boolean": ((bool,), "", "is neither true nor false; write one of them, without quotes"),
     "integer": ((int,), "", "is not a whole number; write it without quotes and fraction"),
     "number": ((int, float), "", "is not a number; write it without quotes"),
-    "string": (_TEXT, "", "is not a string; quote it"),
+    "string": (_TEXT, "", ""),
     "duration": (_TEXT, _DURATION, 'is not a duration; write such as "1m30s"'),
     "quantity": ((str, int), _QUANTITY, 'is not a quantity; write such as "100Mi"'),
     "list": ((list, tuple), "", "is not a list; write a list, one entry a line with a dash"),
@@ -136,5 +138,9 @@ def _check_type(path: str, value: Any, kind: str) -> Iterator[tuple[str, str]]:
     types, pattern, rule = _TYPES[kind]
     # bool is an int to Python, and not to Kubernetes
     right = isinstance(value, types) and (not isinstance(value, bool) or bool in types)
-    if not right or (pattern and not re.fullmatch(pattern, str(value), re.ASCII)):
+    if kind == "string" and not right:
+        yield path, f"{show(value)} {no_string(value)}"
+    elif isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        yield path, f"{show(value)} is too long; give at most {_LONGEST_TEXT} characters"
+    elif not right or (pattern and not re.fullmatch(pattern, str(value), re.ASCII)):
         yield path, f"{show(value)} {rule}"

@@ -30,9 +30,9 @@ class Declaration(BaseModel):
 _NO_MAPPING = "is not a mapping; write keys and values"
 
 # Pydantic's error types, as a rule and a remedy in this project's words.
+_NO_STRING = "is not a string; write one text"
 _RULES = {
     "missing": "is missing; set it",
-    "string_type": "is not a string; quote it",
     "int_type": "is not a whole number; write it without quotes and fraction",
     "bool_type": "is neither true nor false; write one of them, without quotes",
     "list_type": "is not a list; write a list, one entry a line with a dash",
@@ -80,7 +80,17 @@ def _line(
     # A rule that begins with "!" is about a text that must not be shown, or is too long.
     if message.startswith("!"):
         return f"{path}: {message[1:]}"
-    return f"{path}: {show(value)} {_RULES.get(kind, message)}"
+    rule = no_string(value) if kind == "string_type" else _RULES.get(kind, message)
+    return f"{path}: {show(value)} {rule}"
+
+
+def no_string(value: Any) -> str:
+    """Say that a value is no string: what YAML made of a text without quotes may look unlike it."""
+    if isinstance(value, bool):
+        return "is a truth value and no string; quote what you wrote"
+    if isinstance(value, int | float):
+        return "is a number and no string; quote what you wrote, such as '1.30', '1e3' or '010'"
+    return _NO_STRING
 
 
 def _guess(

@@ -93,8 +93,11 @@ def parse_taint(text: str) -> Taint:
     if effect not in EFFECTS:
         raise ValueError(f"has an unknown effect; use one of {', '.join(EFFECTS)}")
     key, _, value = head.partition("=")
-    check_label_key(key)
-    check_label_value(value)
+    for part, check, what in ((key, check_label_key, "key"), (value, check_label_value, "value")):
+        try:
+            check(part)
+        except ValueError as error:
+            raise ValueError(f"has a {what} that {error}") from None
     return Taint(key, value, effect)
 
 

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.configuration_fields import KUBE_PROXY, KUBELET, check_fields
 from kube_nodes.model.declaration import show
+from kube_nodes.model.faults import Fault, Place
+from kube_nodes.model.layout_rules import find_layout_faults
 from kube_nodes.model.nodes import Node, NodeDeclaration, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.owned_fields import KUBE_PROXY_OWNED, KUBELET_OWNED
 from kube_nodes.model.unit_settings import check_unit
-from kube_nodes.model.version_rules import Fault, Place, find_version_faults
+from kube_nodes.model.version_rules import find_version_faults
 
 
 def find_faults(
@@ -29,6 +31,7 @@ def find_faults(
         origins = _Origins(options, pool, node)
         faults += _option_faults(cluster, node, origins)
         faults += find_version_faults(cluster, node, origins)
+        faults += find_layout_faults(node, origins)
     # An option of the cluster is a fault on every node, and is told once.
     return list(dict.fromkeys(faults))
 

@@ -10,9 +10,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import AfterValidator, Field
 
+from kube_nodes.model.addresses import check_host_address
 from kube_nodes.model.declaration import Declaration
 from kube_nodes.model.options import NodeOptions, Role, merge_options
-from kube_nodes.model.values import check_dns_label, check_host_address
+from kube_nodes.model.values import check_dns_label
 
 # Key types whose host keys the command plugin checks against the strong form; RSA keys are only
 # offered to it with SHA-1 signatures, which current servers refuse.
@@ -45,9 +46,14 @@ def check_host_key(value: str) -> str:
 HostAddress = Annotated[str, AfterValidator(check_host_address)]
 
 
+_LARGEST_COUNTER = 1_000_000
+
+
 def _counter(value: int) -> int:
     if value < 0:
         raise ValueError("is negative; give 0 or more, and only ever raise it")
+    if value > _LARGEST_COUNTER:
+        raise ValueError(f"is out of range; give at most {_LARGEST_COUNTER}")
     return value
 
 

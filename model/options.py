@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from kube_nodes.model.addresses import check_cidr, check_domain, check_ip
 from kube_nodes.model.declaration import Declaration
 from kube_nodes.model.labels import (
     Taint,
@@ -22,11 +23,8 @@ from kube_nodes.model.labels import (
 )
 from kube_nodes.model.values import (
     between,
-    check_cidr,
-    check_domain,
     check_file,
     check_image,
-    check_ip,
     check_path,
     check_quantity,
     check_socket,
@@ -83,6 +81,8 @@ def _taints(values: list[Taint]) -> list[Taint]:
 def _dns_servers(values: list[str]) -> list[str]:
     if len(values) > 3:
         raise ValueError("has more than 3 addresses, which is all a resolver reads; remove some")
+    if len(set(values)) < len(values):
+        raise ValueError("has an address twice; keep one of them")
     return values
 
 

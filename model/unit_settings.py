@@ -12,6 +12,8 @@ SECTIONS = ("Unit", "Service", "Install")
 # What the unit runs has its own options.
 _OWNED = {"Service.ExecStart": "is written by this program; remove it"}
 _KEY = re.compile(r"[A-Z][A-Za-z0-9]*")
+# With its name, less than LINE_MAX (2048) of systemd before 236: every systemd reads it whole.
+_LONGEST_LINE = 2000
 _LINES = "is neither one line of text nor a list of such; quote it, or write [] for no such line"
 
 
@@ -35,3 +37,7 @@ def _check(path: str, key: str, value: Any) -> Iterator[tuple[str, str]]:
         yield path, "is not a setting of a unit; write such as Restart"
     elif not all(isinstance(line, str) and line.isprintable() for line in lines):
         yield path, f"{show(value)} {_LINES}"
+    elif any(line.endswith("\\") for line in lines):
+        yield path, f"{show(value)} ends with a backslash, which joins the next line; remove it"
+    elif any(len(line) > _LONGEST_LINE for line in lines):
+        yield path, f"{show(value)} is too long; give at most {_LONGEST_LINE} characters a line"

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Protocol
 
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.component_settings import refuse_option
 from kube_nodes.model.declaration import show
+from kube_nodes.model.faults import Fault, Origins
 from kube_nodes.model.nodes import Node
-from kube_nodes.model.options import LayoutOptions
 from kube_nodes.model.versions import OLDEST_JOINING_MINOR
 
-Place = tuple[Any, ...]
-Fault = tuple[Place, str]
-
-# Files of the kubelet's identity: the scripts that take a host out of a cluster look for them.
-_IDENTITY = ("bootstrap_kubeconfig", "kubelet_kubeconfig", "certificate_dir")
 _DUAL_STACK_SINCE = 21
 # The labels that a kubelet from 1.16 on may set on itself, of those that have Kubernetes' prefixes.
 # Source: k8s.io/kubernetes v1.16.0 pkg/kubelet/apis/well_known_labels.go.
@@ -27,16 +21,6 @@ _ALLOWED_LABEL = re.compile(
     r"|failure-domain\.(beta\.)?kubernetes\.io/(zone|region)"
     r"|(beta\.)?kubernetes\.io/instance-type"
 )
-
-
-class Origins(Protocol):
-    """Where a node's options were written."""
-
-    def of(self, field: str, alias: str, key: str | None = None) -> Place:
-        """Find the nearest level that sets this field."""
-
-    def wrote(self, field: str) -> bool:
-        """Say whether a level sets this field at all."""
 
 
 def find_version_faults(cluster: Cluster, node: Node, origins: Origins) -> Iterator[Fault]:
@@ -67,7 +51,6 @@ def find_version_faults(cluster: Cluster, node: Node, origins: Origins) -> Itera
             if rule:
                 yield (*origins.of(field, alias, key), key), f"{show(value)} {rule}"
     yield from _runtime_faults(node, origins)
-    yield from _layout_faults(node, origins)
     yield from _label_faults(node, origins)
 
 
@@ -89,27 +72,6 @@ def _runtime_faults(node: Node, origins: Origins) -> Iterator[Fault]:
             origins.of("container_runtime_endpoint", "containerRuntimeEndpoint"),
             "is that of a CRI runtime, and docker is set; keep one of them",
         )
-
-
-def _layout_faults(node: Node, origins: Origins) -> Iterator[Fault]:
-    layout, default = node.options.layout, LayoutOptions()
-    place = origins.of("layout", "layout")
-    if layout.bootstrap_kubeconfig == layout.kubelet_kubeconfig:
-        yield (
-            (*place, "kubeletKubeconfig"),
-            f"{show(layout.kubelet_kubeconfig)} is the bootstrap kubeconfig too; "
-            "the kubelet writes the one and reads the other: give two paths",
-        )
-    if node.options.kubernetes_version.minor < OLDEST_JOINING_MINOR:
-        return
-    for field in _IDENTITY:
-        value = getattr(layout, field)
-        if value != getattr(default, field):
-            yield (
-                (*place, str(LayoutOptions.model_fields[field].alias)),
-                f"{show(value)} is not where the host's scripts look for the identity of a kubelet "
-                f"that joins (1.{OLDEST_JOINING_MINOR} and newer); remove it",
-            )
 
 
 def _label_faults(node: Node, origins: Origins) -> Iterator[Fault]:

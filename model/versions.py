@@ -15,7 +15,8 @@ NEWEST_MINOR = 37
 # The API server that membership/ needs is 1.19; it supports kubelets that are two minors older.
 OLDEST_JOINING_MINOR = 17
 
-_PATTERN = re.compile(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+_PATTERN = re.compile(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
+_LONGEST = 40
 
 
 def parse_minor(name: str) -> int:
@@ -67,15 +68,17 @@ class KubernetesVersion:
             ValueError: the text is no full version, or one that is not rendered for; the message
                 is a rule and a remedy.
         """
+        if len(text) > _LONGEST:
+            raise ValueError("is too long for a version; give one such as 1.37.2")
         found = _PATTERN.fullmatch(text)
         if not found:
             raise ValueError("is not a full Kubernetes version; give one such as 1.37.2")
         version = cls(*(int(part) for part in found.groups()))
-        if version.major != 1 or not OLDEST_MINOR <= version.minor <= NEWEST_MINOR:
-            raise ValueError(
-                f"is not a version that is rendered for; give one from 1.{OLDEST_MINOR} "
-                f"to 1.{NEWEST_MINOR}"
-            )
+        known = f"give one from 1.{OLDEST_MINOR} to 1.{NEWEST_MINOR}"
+        if (version.major, version.minor) > (1, NEWEST_MINOR):
+            raise ValueError(f"is newer than this program knows; {known}, or update the program")
+        if (version.major, version.minor) < (1, OLDEST_MINOR):
+            raise ValueError(f"is older than this program knows; {known}")
         return version
 
     @property

@@ -68,7 +68,8 @@ def render_unit(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
     """Write a systemd unit; a key may stand more than once, order is kept.
 
     Raises:
-        ValueError: a value has a control character; a line break would begin another setting.
+        ValueError: a value has a control character, as a line break, which would begin another
+            setting, or ends with a backslash, which would swallow the next one.
     """
     lines: list[str] = []
     for name, settings in sections.items():
@@ -76,6 +77,8 @@ def render_unit(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
         for key, value in settings:
             if any(category(character) == "Cc" for character in value):
                 raise ValueError(f"{name}.{key}: a unit's value must be one line of text")
+            if value.endswith("\\"):
+                raise ValueError(f"{name}.{key}: ends with a backslash, which joins the next line")
             lines.append(f"{key}={value}")
     return "\n".join(lines) + "\n"
 

@@ -1,13 +1,14 @@
 """Where things are on a host that no option moves; the rest is in the node's layout."""
 
+from kube_nodes.model import layout_rules
 from kube_nodes.model.options import LayoutOptions
 
 STATIC_PODS = "/etc/kubernetes/manifests"
+KUBELET_CONFIGURATION = layout_rules.KUBELET_CONFIGURATION
+KUBE_PROXY_CONFIGURATION = layout_rules.KUBE_PROXY_CONFIGURATION
+CONTAINERD_CONFIGURATION = layout_rules.CONTAINERD_CONFIGURATION
 KUBELET_ROOT = "/var/lib/kubelet"
-KUBELET_CONFIGURATION = "/var/lib/kubelet/config.yaml"
 KUBE_PROXY_ROOT = "/var/lib/kube-proxy"
-KUBE_PROXY_CONFIGURATION = "/var/lib/kube-proxy/config.conf"
-CONTAINERD_CONFIGURATION = "/etc/containerd/config.toml"
 KUBE_PROXY_METRICS = "127.0.0.1:10249"
 # The host scripts' own record: host/life.sh and host/record.sh.
 GENERATION = "/var/lib/kube-nodes/generation"

@@ -24,7 +24,7 @@ _FILE = Path(__file__).parent / "unit" / "data" / "wrong_configurations.yaml"
 _PLAIN = serialization.NoEncryption()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WrongConfiguration:
     """A configuration, and the lines that it is answered with."""
 
@@ -32,6 +32,10 @@ class WrongConfiguration:
     values: dict[str, Any]
     secrets: dict[str, str]
     errors: list[str]
+    plain: dict[str, str]
+    """Secret keys that are stored in the open."""
+    sealed: list[str]
+    """Open keys that are stored as secrets."""
 
 
 def right_configuration(**changes: Any) -> dict[str, Any]:
@@ -61,7 +65,14 @@ def _wrong(case: Mapping[str, Any]) -> WrongConfiguration:
     for key in case.get("without", []):
         del values[key]
     secrets = _filled(case.get("secrets", {}))
-    return WrongConfiguration(case["title"], values, secrets, case.get("errors", []))
+    return WrongConfiguration(
+        title=case["title"],
+        values=values,
+        secrets=secrets,
+        errors=case.get("errors", []),
+        plain=_filled(case.get("plain", {})),
+        sealed=case.get("sealed", []),
+    )
 
 
 @cache
@@ -76,7 +87,7 @@ def _filled(value: Any) -> Any:
         return {key: _filled(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_filled(inner) for inner in value]
-    if isinstance(value, str) and value.startswith("$"):
+    if isinstance(value, str) and value[1:] in materials() and value.startswith("$"):
         return materials()[value[1:]]
     return value
 
@@ -107,6 +118,15 @@ def materials() -> dict[str, Any]:
             "kubelet": {"url": "https://files.example/kubelet", "sha256": "a" * 64},
             "kubeProxy": {"url": "https://files.example/kube-proxy", "sha256": "b" * 64},
         },
+        # What is longer than anybody would write, or read.
+        "long": "a" * 300,
+        "long_path": "/a" * 2001,
+        "long_name": f"/{'a' * 241}",
+        "long_socket": f"unix://{'/run' * 27}",
+        "long_url": f"https://files.example/{'a' * 2000}",
+        "long_line": "a" * 2049,
+        "long_text": "a" * 4097,
+        "long_version": f"1.{'9' * 5000}.0",
         "sha256": "a" * 64,
         "other_sha256": "b" * 64,
         "SHA256": "B" * 64,
