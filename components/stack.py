@@ -76,7 +76,6 @@ def declare_stack(settings: Settings) -> None:
     pulumi.export("inventory", _inventory(settings, nodes))
 
 
-
 def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Output[str]:
     """What `membership/run approve` reads: which certificate requests may be approved.
 

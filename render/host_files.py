@@ -30,7 +30,6 @@ from kube_nodes.render.kubelet import render_kubelet_configuration, render_kubel
 from kube_nodes.render.placement import has_file
 
 
-
 def render_node_preflight(cluster: Cluster, node: Node) -> str:
     """Render the read-only look at the host."""
     fail_swap_on = node.options.kubelet_configuration.get("failSwapOn", True)
