@@ -28,7 +28,7 @@ except ConfigurationError as error:
 if not pulumi.runtime.is_dry_run():
     # A preview works without the cluster. A run that writes is sure of the cluster first.
     try:
-        check_cluster(settings.cluster.identity)
+        check_cluster(settings.cluster.identity, settings.static_token_in_use)
     except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
         pulumi.log.error(str(error))
         sys.exit(1)

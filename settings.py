@@ -23,6 +23,7 @@ from kube_nodes.model.node_rules import find_faults
 from kube_nodes.model.nodes import Node, NodeBinaries, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.pem import check_ca_certificates, is_key_of, read_private_key
+from kube_nodes.model.static_token import StaticTokenSettings
 from kube_nodes.model.values import (
     between,
     check_dns_label,
@@ -135,6 +136,9 @@ class Settings(Declaration):
     kube_proxy_certificate: KubeProxyCertificateSettings = Field(
         KubeProxyCertificateSettings(), description="kube-proxy's client certificate."
     )
+    static_token: StaticTokenSettings = Field(
+        StaticTokenSettings(), description="The token of the nodes whose `tokenMode` is `static`."
+    )
     service_check: ServiceCheckSettings = Field(
         ServiceCheckSettings(), description="The Service that every node must reach."
     )
@@ -172,6 +176,12 @@ class Settings(Declaration):
             kube_proxy_sha256=found.kube_proxy.sha256,
         )
 
+    @property
+    def static_token_in_use(self) -> StaticTokenSettings | None:
+        """The static token, where some node joins with it."""
+        used = any(node.uses_static_token for node in self.nodes)
+        return self.static_token if used else None
+
 
 def parse_settings(
     values: Mapping[str, Any],
@@ -195,7 +205,7 @@ def parse_settings(
         raise ConfigurationError([*faults, *_key_faults(secrets)]) from None
     found = find_faults(settings.cluster, settings.options, settings.pools)
     faults = [f"{join_path(_PREFIX, place)}: {rule}" for place, rule in found]
-    faults += [*_binary_faults(settings), *_key_faults(secrets)]
+    faults += [*_binary_faults(settings), *_token_host_faults(settings), *_key_faults(secrets)]
     if "caKey" not in unread:
         faults += _ca_key_faults(settings, secrets.get("caKey"))
     if faults:
@@ -215,6 +225,16 @@ def _binary_faults(settings: Settings) -> Iterator[str]:
         if binaries.kubelet.url == binaries.kube_proxy.url:
             place = f"{_PREFIX}binaries.{version}.kubeProxy.url"
             yield f"{place}: {show(binaries.kube_proxy.url)} is the kubelet's; give kube-proxy's"
+
+
+def _token_host_faults(settings: Settings) -> Iterator[str]:
+    """Two writers of one file would each take the other's line for a stranger's."""
+    first: dict[str, str] = {}
+    for name, host in settings.static_token.hosts.items():
+        owner = first.setdefault(host.address, name)
+        if owner != name:
+            place = f"{_PREFIX}staticToken.hosts.{name}.address"
+            yield f"{place}: {show(host.address)} is that of {owner} too; keep one of them"
 
 
 def _key_faults(secrets: Mapping[str, str]) -> Iterator[str]:

@@ -8,11 +8,12 @@ is constant and short, since a failure prints it; logic and data travel on stdin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import pulumi
 import pulumi_command as command
 
-from kube_nodes.model.nodes import Node
+from kube_nodes.model.options import SshOptions
 from kube_nodes.render.host_script import render_receiver
 
 # How the operator's machine starts the code in membership/; a child of the plugin itself, so that
@@ -23,38 +24,56 @@ DEFAULT_LOCAL_COMMAND = "exec ./membership/run"
 HOST_TIMEOUT_SECONDS = 600
 
 
+class SshHost(Protocol):
+    """A host as it is reached over SSH: a node's, or one of the control plane."""
+
+    @property
+    def address(self) -> str:
+        """Its IP address."""
+
+    @property
+    def host_key(self) -> str:
+        """Its public host key, which is always checked."""
+
+    @property
+    def ssh(self) -> SshOptions:
+        """User and port."""
+
+
 def remote_command(
     name: str,
-    node: Node,
+    host: SshHost,
     stdin: pulumi.Input[str],
     *,
     private_key: pulumi.Input[str] | None,
     opts: pulumi.ResourceOptions,
     removes: bool = False,
     secret_output: bool = False,
+    tells: bool = False,
 ) -> command.remote.Command:
-    """Declare a script that is sent to the node's host and run there.
+    """Declare a script that is sent to a host and run there.
 
     Args:
         name: the resource's name.
-        node: whose host it is.
+        host: the host.
         stdin: the script; secret where it holds credentials.
         private_key: SSH key, or None for the SSH agent.
         opts: the resource's options.
         removes: the script also knows the action `remove`, for the resource's delete.
         secret_output: what the script prints is secret.
+        tells: the engine shows what the script prints.
     """
-    ssh = node.options.ssh
+    ssh = host.ssh
     if secret_output:
         secrets = pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"])
         opts = pulumi.ResourceOptions.merge(opts, secrets)
     return command.remote.Command(
         name,
         connection=command.remote.ConnectionArgs(
-            host=node.address,
+            host=host.address,
             port=ssh.port,
             user=ssh.user,
-            host_key=node.host_key,
+            host_key=host.host_key,
             private_key=private_key,
         ),
         create=render_receiver(user=ssh.user, timeout_seconds=HOST_TIMEOUT_SECONDS),
@@ -63,7 +82,7 @@ def remote_command(
         else None,
         stdin=stdin,
         add_previous_output_in_env=False,
-        logging=command.remote.Logging.NONE,
+        logging=command.remote.Logging.STDOUT if tells else command.remote.Logging.NONE,
         opts=opts,
     )
 

@@ -12,6 +12,7 @@ from kube_nodes.components.kube_proxy_certificate import (
 )
 from kube_nodes.components.node_pool import NodePool
 from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
+from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.requests import ApproveRequest
@@ -31,7 +32,7 @@ def declare_stack(settings: Settings) -> None:
         enable_secret_mutable=True,
     )
     in_cluster = pulumi.ResourceOptions(providers=[provider])
-    rbac = ClusterRbac("rbac", in_cluster)
+    rbac = ClusterRbac("rbac", settings.static_token_in_use, in_cluster)
     chosen = settings.kube_proxy_certificate
     certificate = KubeProxyCertificate(
         "kube-proxy",
@@ -55,6 +56,7 @@ def declare_stack(settings: Settings) -> None:
         in_cluster,
     )
     ssh_private_key = read_secret("sshPrivateKey")
+    static_token = _static_token(settings, ssh_private_key)
 
     def node_args(node: Node) -> WorkerNodeArgs:
         return WorkerNodeArgs(
@@ -64,6 +66,7 @@ def declare_stack(settings: Settings) -> None:
             kube_proxy_certificate=certificate.certificate,
             kube_proxy_key=certificate.key,
             service_check=check.target,
+            static_token=static_token,
             ssh_private_key=ssh_private_key,
         )
 
@@ -74,6 +77,25 @@ def declare_stack(settings: Settings) -> None:
         nodes |= NodePool(pool, of_pool, node_args, options).nodes
     _export(certificate, nodes)
     pulumi.export("inventory", _inventory(settings, nodes))
+    if static_token:
+        pulumi.export("staticTokenCsv", static_token.csv)
+
+
+def _static_token(
+    settings: Settings, ssh_private_key: pulumi.Output[str] | None
+) -> StaticToken | None:
+    """Declare the static token where a node joins with it, or a host is to get its line first."""
+    declared = settings.static_token
+    if not (settings.static_token_in_use or declared.hosts):
+        return None
+    return StaticToken(
+        "static-token",
+        StaticTokenArgs(
+            declared=declared,
+            owner=f"{pulumi.get_project()}.{pulumi.get_stack()}",
+            ssh_private_key=ssh_private_key,
+        ),
+    )
 
 
 def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Output[str]:

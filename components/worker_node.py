@@ -11,6 +11,7 @@ import pulumi_command as command
 from kube_nodes.components.bootstrap_token import BootstrapToken
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command, remote_command
 from kube_nodes.components.service_check import ServiceCheckTarget
+from kube_nodes.components.static_token import StaticToken
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.nodes import Node, NodeBinaries
 from kube_nodes.model.requests import (
@@ -50,6 +51,8 @@ class WorkerNodeArgs:
     """Its private key, PEM, secret."""
     service_check: ServiceCheckTarget
     """What is curled from the node when it is Ready."""
+    static_token: StaticToken | None = None
+    """The static token; a node of the token mode `static` needs it."""
     ssh_private_key: pulumi.Input[str] | None = field(default=None, repr=False)
     """SSH key; None: the SSH agent."""
     local_command: str = DEFAULT_LOCAL_COMMAND
@@ -79,21 +82,19 @@ class WorkerNode(pulumi.ComponentResource):
         self._name, self._args = name, args
         preflight = self._preflight()
         last: pulumi.Resource = preflight
-        token = prepare = None
+        prepare = None
+        self._token, self._static = self._find_token()
         if args.node.is_worker:
-            token = BootstrapToken(
-                f"{name}-token", args.node.generation, pulumi.ResourceOptions(parent=self)
-            )
-            last = prepare = self._prepare(token, preflight)
-        credentials = self._credentials(token, last)
+            last = prepare = self._prepare(preflight)
+        credentials = self._credentials(last)
         units_text = render_node_units(args.cluster, args.node, args.binaries)
         units = self._units(units_text, credentials)
         verified: command.local.Command | command.remote.Command = units
-        if token and prepare:
-            verified = self._membership(token, prepare, credentials, units)
+        if prepare:
+            verified = self._membership(prepare, credentials, units)
         check = self._service_check(units, verified)
 
-        self.declared = pulumi.Output.from_input(token.id if token else None).apply(
+        self.declared = pulumi.Output.from_input(self._token.id if self._token else None).apply(
             lambda token_id: replace(self._declared(), token_id=token_id)
         )
         self.node_name = args.node.id
@@ -116,34 +117,58 @@ class WorkerNode(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _prepare(self, token: BootstrapToken, preflight: pulumi.Resource) -> command.local.Command:
+    def _find_token(self) -> tuple[BootstrapToken | None, StaticToken | None]:
+        """Declare the node's own token, or take the static one; without a kubelet there is none."""
+        node, static = self._args.node, self._args.static_token
+        if not node.is_worker:
+            return None, None
+        if not node.uses_static_token:
+            opts = pulumi.ResourceOptions(parent=self)
+            return BootstrapToken(f"{self._name}-token", node.generation, opts), None
+        if static is None:
+            raise ValueError(f"{self._name}: its token mode is static; give the static token")
+        return None, static
+
+    def _opened(self) -> pulumi.Output[Token | None]:
+        """Give the node's own token with its secret; None in the static mode."""
+        if self._token is None:
+            return pulumi.Output.from_input(None)
+        return pulumi.Output.all(self._token.id, self._token.secret).apply(
+            lambda values: Token(id=values[0], secret=values[1])
+        )
+
+    def _prepare(self, preflight: pulumi.Resource) -> command.local.Command:
         """Open the token before the kubelet starts; drain where the kubelet's minor changes."""
-        request = pulumi.Output.all(token.id, token.secret).apply(
+        static = self._static.token if self._static else None
+        request = pulumi.Output.all(self._opened(), static).apply(
             lambda values: PrepareRequest(
                 cluster=self._args.cluster.identity,
                 node=self._declared(),
-                token=Token(id=values[0], secret=values[1]),
+                token=values[0],
+                static_token=values[1],
                 drain=self._drain(),
             ).to_json()
         )
+        # The static token is in its files before it is tried.
+        token = self._token.object if self._token else self._static
         return local_command(
             f"{self._name}-prepare",
             "prepare",
             pulumi.Output.secret(request),
             local=self._args.local_command,
             undo="forget",
-            opts=self._after(token.object, preflight),
+            opts=self._after(*filter(None, (token, preflight))),
         )
 
-    def _credentials(
-        self, token: BootstrapToken | None, last: pulumi.Resource
-    ) -> command.remote.Command:
+    def _credentials(self, last: pulumi.Resource) -> command.remote.Command:
         """Write what is secret: the bootstrap kubeconfig and kube-proxy's."""
-        args = self._args
-        token_text = pulumi.Output.concat(token.id, ".", token.secret) if token else None
-        text = pulumi.Output.all(
-            token_text, args.kube_proxy_certificate, args.kube_proxy_key
-        ).apply(lambda values: render_node_credentials(args.cluster, args.node, *values))
+        args, own = self._args, self._token
+        bearer = self._static.token if self._static else None
+        if own:
+            bearer = pulumi.Output.concat(own.id, ".", own.secret)
+        text = pulumi.Output.all(bearer, args.kube_proxy_certificate, args.kube_proxy_key).apply(
+            lambda values: render_node_credentials(args.cluster, args.node, *values)
+        )
         return remote_command(
             f"{self._name}-credentials",
             args.node,
@@ -167,7 +192,6 @@ class WorkerNode(pulumi.ComponentResource):
 
     def _membership(
         self,
-        token: BootstrapToken,
         prepare: command.local.Command,
         credentials: command.remote.Command,
         units: command.remote.Command,
@@ -179,13 +203,13 @@ class WorkerNode(pulumi.ComponentResource):
         """
         node, options = self._args.node, self._args.node.options
         request = pulumi.Output.all(
-            token.id, token.secret, prepare.stdout, credentials.stdout, units.stdout
+            self._opened(), prepare.stdout, credentials.stdout, units.stdout
         ).apply(
             lambda values: JoinRequest(
                 cluster=self._args.cluster.identity,
                 node=self._declared(),
-                token=Token(id=values[0], secret=values[1]),
-                runs=Runs(prepare=values[2], credentials=values[3], units=values[4]),
+                token=values[0],
+                runs=Runs(prepare=values[1], credentials=values[2], units=values[3]),
                 timeout_seconds=options.join_timeout_seconds,
                 drain=self._drain(),
             ).to_json()
@@ -235,6 +259,7 @@ class WorkerNode(pulumi.ComponentResource):
             addresses=tuple(sorted({node.node_ip, node.address})),
             dns_names=(node.id,),
             version=str(node.options.kubernetes_version),
+            bootstrap_user=self._static.user if self._static else None,
         )
 
     def _drain(self) -> Drain:

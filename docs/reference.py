@@ -31,7 +31,7 @@ from kube_nodes.settings import SECRET_KEYS, Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # What a user names in a map; by the map's key.
-_NAMES = {"binaries": "version", "pools": "pool", "nodes": "node"}
+_NAMES = {"binaries": "version", "hosts": "host", "pools": "pool", "nodes": "node"}
 # How a text is written; by its check in model/.
 FORMATS = {
     "check_ca_certificates": "PEM",
@@ -49,6 +49,8 @@ FORMATS = {
     "check_sha256": "64 hexadecimal digits",
     "check_socket": "`unix://path`",
     "check_threshold": "quantity or share, such as `100Mi` or `10%`",
+    "check_static_group": "name",
+    "check_static_user": "name",
     "check_uid": "UUID",
     "_counter": "0 or more",
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab import processes
 from lab.errors import LabError
+from lab.files import write_atomically
 from lab.kubeconfig import write_kubeconfig
 from lab.pki import Authority, ensure_signing_key
 from lab.spec import API_PORT, SERVICE_CIDR, LabSpec
@@ -44,6 +45,10 @@ def make_files(spec: LabSpec) -> None:
         cluster.ensure_certificate(part, f"system:{part}")
         write_kubeconfig(spec, pki / f"{part}.kubeconfig", part)
     ensure_signing_key(pki / "service-account.key")
+    tokens = pki / "token.csv"
+    if not tokens.exists():
+        # Nobody has a static token; kube-apiserver takes an empty file, but does not do without it.
+        write_atomically(tokens, "")
 
 
 def etcd_arguments(spec: LabSpec, binary: Path) -> list[str]:
@@ -85,6 +90,8 @@ def apiserver_arguments(spec: LabSpec, binary: Path) -> list[str]:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--enable-bootstrap-token-auth",
+        # Read at the start alone: who adds a line restarts kube-apiserver.
+        f"--token-auth-file={pki / 'token.csv'}",
         f"--client-ca-file={pki / 'ca.crt'}",
         f"--tls-cert-file={pki / 'kube-apiserver.crt'}",
         f"--tls-private-key-file={pki / 'kube-apiserver.key'}",

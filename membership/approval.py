@@ -18,6 +18,24 @@ def judge_manifest(manifest: Object, nodes: Mapping[str, DeclaredNode]) -> Verdi
     return judge(read_certificate_request(manifest), nodes)
 
 
+def refuse_second_life(verdict: Verdict, manifest: Object, *, member: bool) -> Verdict:
+    """Leave a request of the static user for a node that is a member already.
+
+    The static token is never closed as a node's own one is: without this, whoever has it (root on
+    every host that joined with it) could become any node that is in the cluster.
+    """
+    node = verdict.node
+    if not (verdict.approve and member and node and node.bootstrap_user):
+        return verdict
+    if manifest["spec"].get("username") != node.bootstrap_user:
+        return verdict
+    text = (
+        f"{node.id} is a member, and a member renews with its own certificate; to let its host join"
+        " anew, raise its generation"
+    )
+    return Verdict(approve=False, reason="member", text=text, node=node)
+
+
 def approve(api: Api, manifest: Object, message: str) -> bool:
     """Approve this request if it still is what was read; False if it changed or has gone.
 

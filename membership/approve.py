@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kube_nodes.membership import nodes, tokens
 from kube_nodes.membership.api import Api
-from kube_nodes.membership.approval import REQUESTS, approve, judge_manifest
+from kube_nodes.membership.approval import REQUESTS, approve, judge_manifest, refuse_second_life
 from kube_nodes.membership.cluster import reach
 from kube_nodes.model.certificate_requests import (
     CLIENT_SIGNER,
@@ -30,6 +30,9 @@ def _requests(api: Api, request: ApproveRequest) -> list[str]:
         if not is_pending(manifest) or spec["signerName"] not in (CLIENT_SIGNER, SERVING_SIGNER):
             continue
         verdict = judge_manifest(manifest, inventory)
+        if verdict.approve and verdict.node and verdict.node.bootstrap_user:
+            member = _is_member(api, verdict.node)
+            verdict = refuse_second_life(verdict, manifest, member=member)
         subject = f"{verdict.node.id if verdict.node else '-'}: {name}"
         if not verdict.approve:
             lines.append(f"{subject} left pending ({spec['username']}): {verdict.text}")

@@ -9,7 +9,13 @@ from collections.abc import Mapping
 
 from kube_nodes.membership import nodes, tokens
 from kube_nodes.membership.api import Api, Object
-from kube_nodes.membership.approval import REQUESTS, approve, judge_manifest, outcome
+from kube_nodes.membership.approval import (
+    REQUESTS,
+    approve,
+    judge_manifest,
+    outcome,
+    refuse_second_life,
+)
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
@@ -131,10 +137,11 @@ class _Arrival:
         if change.deleted:
             self._states.pop(name, None)
             return
+        verdict = judge_manifest(manifest, self._inventory)
+        if verdict.node is None and spec.get("username") == self._declared.bootstrap_user:
+            return  # The static user asks for every node; this is another one's request.
         if state == "pending":
-            verdict = judge_manifest(manifest, self._inventory)
-            if verdict.node is None and spec.get("username") == self._declared.bootstrap_user:
-                return  # The static user asks for every node; this is another one's request.
+            verdict = refuse_second_life(verdict, manifest, member=not self._is_new)
             if verdict.approve and approve(self._api, manifest, f"kube-nodes: {verdict.text}"):
                 state = "approved"
             elif not verdict.approve:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.model.requests import TOKEN_GROUP, Cluster
+from kube_nodes.model.static_token import StaticTokenSettings
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -22,20 +24,26 @@ _AUTO_APPROVAL = {
     "resources": {"certificatesigningrequests/nodeclient", "*/nodeclient", "*"},
 }
 
-# Every bootstrap token carries the first of these groups; the others are everybody.
+# Every bootstrap token carries the first two of these groups; the others are everybody.
 _OUR_GROUPS = frozenset(
     {TOKEN_GROUP, "system:bootstrappers", "system:authenticated", "system:unauthenticated"}
 )
 
 
-def check_cluster(cluster: Cluster) -> None:
+def check_cluster(cluster: Cluster, static_token: StaticTokenSettings | None = None) -> None:
     """Make sure of the cluster's identity and of the RBAC that a join builds on; read-only.
+
+    Args:
+        cluster: the cluster that the stack is for.
+        static_token: the static token, where some node joins with it.
 
     Raises:
         MembershipError: another cluster, or every finding in one text.
     """
     api = reach(cluster)
-    findings = [*_missing_roles(api), *_auto_approvals(api)]
+    user, group = (static_token.user, static_token.group) if static_token else ("", "")
+    ours = _Subjects(groups=_OUR_GROUPS | {group}, user=user)
+    findings = [*_missing_roles(api), *_auto_approvals(api, ours)]
     if findings:
         raise MembershipError("; ".join(findings) + ". Nothing was changed")
 
@@ -46,12 +54,20 @@ def _missing_roles(api: Api) -> Iterator[str]:
             yield f"ClusterRole {role} is missing; a restart of kube-apiserver makes it again"
 
 
-def _auto_approvals(api: Api) -> Iterator[str]:
+@dataclass(frozen=True, kw_only=True)
+class _Subjects:
+    """Who a request with one of our tokens can come from, beside the users of bootstrap tokens."""
+
+    groups: frozenset[str]
+    user: str
+
+
+def _auto_approvals(api: Api, subjects: _Subjects) -> Iterator[str]:
     """With such a binding the cluster would approve a request before it was checked."""
     roles = api.get(f"{_RBAC}/clusterroles")["items"]
     approving = {role["metadata"]["name"] for role in roles if _approves(role)}
     for binding in api.get(f"{_RBAC}/clusterrolebindings")["items"]:
-        role, ours = binding["roleRef"]["name"], _our_subjects(binding)
+        role, ours = binding["roleRef"]["name"], _our_subjects(binding, subjects)
         if role in approving and ours:
             yield (
                 f"ClusterRoleBinding {binding['metadata']['name']} (ClusterRole {role}) lets the"
@@ -70,11 +86,14 @@ def _approves(role: Object) -> bool:
     )
 
 
-def _our_subjects(binding: Object) -> set[str]:
+def _our_subjects(binding: Object, ours: _Subjects) -> set[str]:
     """Name the subjects of a binding that a request with one of our tokens can come from."""
     return {
         subject["name"]
         for subject in binding.get("subjects") or ()
-        if (subject["kind"] == "Group" and subject["name"] in _OUR_GROUPS)
-        or (subject["kind"] == "User" and subject["name"].startswith("system:bootstrap:"))
+        if (subject["kind"] == "Group" and subject["name"] in ours.groups)
+        or (
+            subject["kind"] == "User"
+            and (subject["name"].startswith("system:bootstrap:") or subject["name"] == ours.user)
+        )
     }

@@ -45,6 +45,8 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
     if request.token is not None:
         tokens.open_token(api, request.token, declared.name)
         tokens.try_token(api, request.token)
+    if request.static_token is not None:
+        tokens.try_static_token(api, request.static_token, str(declared.bootstrap_user))
     return "joining"
 
 

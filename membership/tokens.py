@@ -101,6 +101,23 @@ def try_token(api: Api, token: Token) -> None:
         time.sleep(0.1)
 
 
+def try_static_token(api: Api, token: str, user: str) -> None:
+    """Make sure that the API server knows the static token, with nothing but the token itself.
+
+    It reads its file when it starts and never again: waiting would not help.
+
+    Raises:
+        MembershipError: it does not know it.
+    """
+    if api.answers_token("/version", token) == _UNAUTHORIZED:
+        raise MembershipError(
+            f"the API server does not know the static token of the user {user} (401): see that its"
+            " line is in the file that kube-apiserver's --token-auth-file names, restart"
+            " kube-apiserver, which reads that file only when it starts, and run again."
+            " Nothing was changed on the host"
+        )
+
+
 def secret_name(token_id: str) -> str:
     """Name of the token's Secret; the API server finds it by this name."""
     return f"bootstrap-token-{token_id}"

@@ -173,3 +173,6 @@ def _kubelet_faults(node: Node, origins: _Origins) -> Iterator[Fault]:
         place = origins.of(field, field)
         if place[0] == "pools" and "nodes" in place and getattr(node.options, field):
             yield place, "needs a kubelet, and the role is proxy-only; remove it"
+    place = origins.of("token_mode", "tokenMode")
+    if "nodes" in place and node.options.token_mode == "static":  # noqa: S105 (a mode)
+        yield place, '"static" needs a kubelet, and the role is proxy-only; remove it'

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from kube_nodes.model.addresses import check_host_address
 from kube_nodes.model.declaration import Declaration
-from kube_nodes.model.options import NodeOptions, Role, merge_options
+from kube_nodes.model.options import NodeOptions, Role, SshOptions, merge_options
 from kube_nodes.model.values import check_dns_label
 
 # Key types whose host keys the command plugin checks against the strong form; RSA keys are only
@@ -113,6 +113,16 @@ class Node:
     def is_worker(self) -> bool:
         """Whether a kubelet runs here."""
         return self.options.role is Role.WORKER
+
+    @property
+    def uses_static_token(self) -> bool:
+        """Whether it joins with the static token."""
+        return self.is_worker and self.options.token_mode == "static"  # noqa: S105 (a mode)
+
+    @property
+    def ssh(self) -> SshOptions:
+        """How its host is reached."""
+        return self.options.ssh
 
     @property
     def labels(self) -> dict[str, str]:

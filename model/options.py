@@ -183,6 +183,11 @@ class NodeOptions(Declaration):
         Role.WORKER,
         description="`worker`: kubelet and kube-proxy; `proxy-only`: kube-proxy alone, no Node.",
     )
+    token_mode: Literal["bootstrap", "static"] = Field(
+        "bootstrap",
+        description="What the node joins with: `bootstrap`, a token of its own that is open only "
+        "while it joins, or `static`, the one token of `staticToken`.",
+    )
     ssh: SshOptions = Field(SshOptions(), description="How to reach the host.")
     labels: dict[Label, LabelValue] = Field({}, description="Labels of the Node.")
     taints: Annotated[list[Annotated[Taint, BeforeValidator(_taint)]], AfterValidator(_taints)] = (

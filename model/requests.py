@@ -29,6 +29,7 @@ VERSION_VARIABLE: Final = "KUBE_NODES_VERSION"
 
 _TOKEN_ID = re.compile(r"[a-z0-9]{6}")
 _TOKEN_SECRET = re.compile(r"[a-z0-9]{16}")
+_STATIC_TOKEN = re.compile(r"[0-9a-f]{32}")
 _VERSION = re.compile(r"v1\.\d{1,3}\.\d{1,3}")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -115,6 +116,8 @@ class PrepareRequest:
     node: DeclaredNode
     token: Token | None = None
     drain: Drain = Drain()
+    static_token: str | None = field(default=None, repr=False)
+    """The static token, in the static mode alone."""
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
@@ -274,6 +277,9 @@ def _validate(request: PrepareRequest | JoinRequest | SignRequest | ApproveReque
         "token",
         "needs a token, or node.bootstrap_user in the static token mode",
     )
+    if isinstance(request, PrepareRequest) and request.static_token is not None:
+        right = bool(_STATIC_TOKEN.fullmatch(request.static_token))
+        _require(right, "static_token", "is not [0-9a-f]{32}")
     if request.token is not None:
         # Secret's name and the user's name are made of the id: nothing but the exact form.
         _require(bool(_TOKEN_ID.fullmatch(request.token.id)), "token.id", "is not [a-z0-9]{6}")

@@ -209,6 +209,28 @@ def render_service_check_script(
     return _closed(parts, "")
 
 
+def render_token_file_script(*, host_id: str, owner: str, file: str, user: str, line: str) -> str:
+    """Return the script that puts a line, secret, into the API server's file of static tokens.
+
+    `owner` names whose line it is: on a host each owner has one. `user` is the line's, of whom no
+    other line may be there.
+    """
+    settings = {
+        "node": _checked(NODE_ID, host_id, "host_id"),
+        "owner": owner,
+        "file": _path(file),
+        "user": user,
+    }
+    parts = [
+        "action=$1\n",
+        *_settings(settings),
+        *(constant_shell(name) for name in ("base", "token_file")),
+        "begin\n",
+        _heredoc("own", line, "line"),
+    ]
+    return _closed(parts, "finish\n")
+
+
 @cache
 def constant_shell(name: str) -> str:
     """Return host/<name>.sh without comments, blank lines and indentation, which cost twice."""

@@ -1,4 +1,4 @@
-"""The static token: the API server's file, and who may ask for a node's certificate with it.
+"""The static token: the API server's file, and the script that puts our line into it.
 
 A static token never expires, is the same on every node, and the API server reads its file only at
 its start: bootstrap tokens are better in all three. It is here for clusters that have nothing else.
@@ -7,57 +7,40 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from typing import Literal
 
-from kube_nodes.render.documents import render_yaml
+from kube_nodes.model.static_token import StaticTokenSettings
+from kube_nodes.render.host_script import render_token_file_script
 
-STATIC_USER = "kubelet-bootstrap"
-STATIC_USER_UID = "10001"
-# The group of every bootstrap token too: a binding to it reaches all of them.
-STATIC_GROUP = "system:bootstrappers"
 # 16 random bytes.
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-_API_GROUP = "rbac.authorization.k8s.io"
 
 
-def render_token_csv(token: str) -> str:
-    """Render the API server's --token-auth-file: secret, for mode 0600.
+def render_token_csv(token: str, declared: StaticTokenSettings) -> str:
+    """Render the token's line in the API server's --token-auth-file: secret, for mode 0600.
 
     Raises:
         ValueError: the token is none; the message does not show it.
     """
     if not _TOKEN.fullmatch(token):
         raise ValueError("the static token is not 32 lower-case hexadecimal digits")
-    text = io.StringIO()
-    line = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    line.writerow([token, STATIC_USER, STATIC_USER_UID, STATIC_GROUP])
-    return text.getvalue()
+    # The settings let no character through that a field without quotes could not hold.
+    return f'{token},{declared.user},{declared.uid},"{declared.group}"\n'
 
 
-def render_bootstrap_binding(subject: Literal["User", "Group"] = "User") -> str:
-    """Render the ClusterRoleBinding that lets the token's holder ask for a node's certificate.
+def render_token_file(host_id: str, owner: str, token: str, declared: StaticTokenSettings) -> str:
+    """Render the script that puts the line into the file of a control-plane host; secret.
 
-    Bound is the one user by default; by group, every bootstrap token's holder may too.
+    Args:
+        host_id: the host, as errors name it.
+        owner: whose line it is; only it takes the line away again.
+        token: the token.
+        declared: what stands beside it in the line, and which file it is.
     """
-    return render_yaml(
-        {
-            "apiVersion": f"{_API_GROUP}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "kubelet-bootstrap"},
-            "roleRef": {
-                "apiGroup": _API_GROUP,
-                "kind": "ClusterRole",
-                "name": "system:node-bootstrapper",
-            },
-            "subjects": [
-                {
-                    "apiGroup": _API_GROUP,
-                    "kind": subject,
-                    "name": STATIC_USER if subject == "User" else STATIC_GROUP,
-                }
-            ],
-        }
+    return render_token_file_script(
+        host_id=host_id,
+        owner=f"{owner}.{host_id}",
+        file=declared.file,
+        user=declared.user,
+        line=render_token_csv(token, declared),
     )

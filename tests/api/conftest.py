@@ -30,6 +30,8 @@ from tests.plugins.control_plane import ControlPlane, run_control_plane
 
 _numbers = itertools.count(1)
 
+STATIC_TOKEN = "0123456789abcdef" * 2
+
 
 @dataclass(frozen=True)
 class Result:
@@ -96,8 +98,10 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         # Without the controllers of service accounts, no pod would be let in.
         "disable-admission-plugins": "ServiceAccount",
     }
-    with run_control_plane(directory, flags) as running, _controller_manager(running):
-        _bind(running, "kube-nodes-bootstrap", "system:node-bootstrapper")
+    line = f'{STATIC_TOKEN},kubelet-bootstrap,10001,"system:bootstrappers"\n'
+    with run_control_plane(directory, flags, line) as running, _controller_manager(running):
+        _bind(running, "bootstrap", "Group", "system:bootstrappers:kube-nodes")
+        _bind(running, "static", "User", "kubelet-bootstrap")
         yield running
 
 
@@ -169,18 +173,18 @@ def declare_closed(machine: Machine) -> None:
     machine.plane.apply(machine.secret_path, secret, "pulumi")
 
 
-def _bind(plane: ControlPlane, name: str, role: str) -> None:
+def _bind(plane: ControlPlane, name: str, kind: str, subject: str) -> None:
+    """Let a subject ask for nodes' certificates, as components/cluster_rbac.py declares it."""
     group = "rbac.authorization.k8s.io"
+    role = {"apiGroup": group, "kind": "ClusterRole", "name": "system:node-bootstrapper"}
     binding = {
         "apiVersion": f"{group}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-        "subjects": [
-            {"apiGroup": group, "kind": "Group", "name": "system:bootstrappers:kube-nodes"}
-        ],
+        "metadata": {"name": f"kube-nodes-{name}"},
+        "roleRef": role,
+        "subjects": [{"apiGroup": group, "kind": kind, "name": subject}],
     }
-    plane.apply(f"/apis/{group}/v1/clusterrolebindings/{name}", binding)
+    plane.apply(f"/apis/{group}/v1/clusterrolebindings/kube-nodes-{name}", binding)
 
 
 class _controller_manager:  # noqa: N801 (used as a `with` block, like a function)

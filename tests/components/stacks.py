@@ -69,6 +69,21 @@ def proxy_only() -> Graph:
     return declare(configuration(1, 2, **of_node("n2", options={"role": "proxy-only"})))
 
 
+CONTROL_PLANE = {"cp1": node(101), "cp2": node(102, ssh={"user": "admin", "port": 2222})}
+
+
+@cache
+def static() -> Graph:
+    """A node that joins with the static token, which two hosts of the control plane get; another
+    one with a token of its own, and one without a kubelet.
+    """
+    values = configuration(1, 2, 3, staticToken={"hosts": CONTROL_PLANE})
+    nodes = values["pools"]["workers"]["nodes"]
+    nodes["n1"]["options"] = {"tokenMode": "static"}
+    nodes["n3"]["options"] = {"role": "proxy-only"}
+    return declare(values)
+
+
 @cache
 def with_secrets() -> Graph:
     """A node with an SSH key; the CA's key signs kube-proxy's certificate; a web server runs."""

@@ -17,26 +17,40 @@ import yaml
 
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.static_token import StaticTokenSettings
 from kube_nodes.render.host_files import render_node_credentials, render_node_units
-from kube_nodes.render.static_token import render_bootstrap_binding, render_token_csv
+from kube_nodes.render.static_token import render_token_csv
 from kube_nodes.settings import parse_settings
+from tests.components.outputs import STATIC_TOKEN
+from tests.components.recording import Graph, declare, opened
 from tests.configurations import materials
 from tests.golden.nodes import CERTIFICATE, KEY, written_files
 
 _ROOT = Path(__file__).parents[2]
 _FOLDER = Path(__file__).parent / "seed"
 _EXAMPLE = _ROOT / "docs" / "examples" / "seed-1.8.yaml"
-_TOKEN = "0123456789abcdef0123456789abcdef"
+_TOKEN = STATIC_TOKEN
 _KUBECONFIGS = "/etc/kubernetes/kubeconfig/"
 _UNITS = "/usr/lib/systemd/system/"
 
 
-@cache
-def _declared() -> tuple[Cluster, Node]:
+def _values() -> dict[str, Any]:
     config = yaml.safe_load(_EXAMPLE.read_text())["config"]
     values: dict[str, Any] = {key.removeprefix("kube-nodes:"): config[key] for key in config}
-    values["caCertificate"] = materials()["ca"]
-    settings = parse_settings(values, {"caKey": materials()["ca_key"]})
+    return values | {"caCertificate": materials()["ca"]}
+
+
+@cache
+def _stack(binding: str = "user") -> Graph:
+    """Declare the manual's cluster as the stack that it is."""
+    values = _values()
+    values["staticToken"] |= {"binding": binding}
+    return declare(values, {"caKey": materials()["ca_key"]})
+
+
+@cache
+def _declared() -> tuple[Cluster, Node]:
+    settings = parse_settings(_values(), {"caKey": materials()["ca_key"]})
     return replace(settings.cluster, ca_certificate="manual's CA\n"), settings.nodes[0]
 
 
@@ -54,10 +68,16 @@ def _shown() -> dict[str, str]:
     named = {path.rpartition("/")[2]: text for path, text in files.items() if "pki" not in path}
     return {
         **named,
-        "token.csv": render_token_csv(_TOKEN),
-        "binding-user.yaml": render_bootstrap_binding("User"),
-        "binding-group.yaml": render_bootstrap_binding("Group"),
+        "token.csv": _stack().outputs["staticTokenCsv"],
+        "binding-user.yaml": _binding("user"),
+        "binding-group.yaml": _binding("group"),
     }
+
+
+def _binding(kind: str) -> str:
+    """Give the ClusterRoleBinding of the token as the stack declares it."""
+    inputs: dict[str, Any] = _stack(kind)[f"rbac-static-{kind}"].inputs
+    return yaml.safe_dump(opened(inputs))
 
 
 def test_the_manuals_cluster_is_rendered_as_the_golden_files_show(
@@ -170,22 +190,37 @@ def test_both_kubeconfigs_name_one_api_server_and_the_ca_that_the_kubelet_reads(
         }
 
 
-def test_the_token_file_is_the_manuals_line() -> None:
-    assert render_token_csv(_TOKEN) == f"{_TOKEN},kubelet-bootstrap,10001,system:bootstrappers\n"
+def test_the_token_file_is_the_manuals_line_and_is_written_on_the_master() -> None:
+    line = f'{_TOKEN},kubelet-bootstrap,10001,"system:bootstrappers"'
+    assert _stack().outputs["staticTokenCsv"] == f"{line}\n"
+    script = opened(_stack()["static-token-file-kube-master"].inputs["stdin"])
+    assert "\nfile=/etc/kubernetes/token.csv\n" in script
+    assert f"\n{line}\n" in script
+
+
+def test_the_manuals_node_joins_with_the_one_token_and_has_none_of_its_own() -> None:
+    graph = _stack()
+    assert not [key for key in graph.resources if "kube-node-102-token" in key]
+    credentials = opened(graph["kube-node-102-credentials"].inputs["stdin"])
+    bootstrap = written_files(credentials)[f"{_KUBECONFIGS}bootstrap.kubeconfig"]
+    (user,) = yaml.safe_load(bootstrap)["users"]
+    assert user == {"name": "kubelet-bootstrap", "user": {"token": _TOKEN}}
 
 
 @pytest.mark.parametrize("wrong", ["", "a" * 31, "A" * 32, f"{_TOKEN}\n", 'x",admin,0,"y'])
 def test_a_token_that_is_none_is_refused_and_not_shown(wrong: str) -> None:
     with pytest.raises(ValueError, match="32 lower-case hexadecimal digits") as raised:
-        render_token_csv(wrong)
+        render_token_csv(wrong, StaticTokenSettings())
     assert not wrong or wrong not in str(raised.value)
 
 
-def test_the_binding_is_to_the_one_user_or_to_the_group() -> None:
-    subjects = [
-        yaml.safe_load(render_bootstrap_binding(kind))["subjects"][0] for kind in ("User", "Group")
-    ]
-    assert [(each["kind"], each["name"]) for each in subjects] == [
-        ("User", "kubelet-bootstrap"),
-        ("Group", "system:bootstrappers"),
-    ]
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [("user", ("User", "kubelet-bootstrap")), ("group", ("Group", "system:bootstrappers"))],
+)
+def test_the_binding_is_to_the_one_user_or_to_the_group(
+    kind: str, subject: tuple[str, str]
+) -> None:
+    binding = yaml.safe_load(_binding(kind))
+    assert [(each["kind"], each["name"]) for each in binding["subjects"]] == [subject]
+    assert binding["roleRef"]["name"] == "system:node-bootstrapper"

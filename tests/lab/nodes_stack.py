@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import processes
+from lab import lifecycle, processes
 from lab import spec as lab_spec
 from lab import ssh as lab_ssh
+from lab.files import write_atomically
 from lab.spec import LabSpec
 from lab.stack import CHECKOUT, Stack, prepare
 
@@ -163,6 +164,12 @@ class NodesStack:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    def give_api_server_tokens(self, lines: str) -> None:
+        """Do the administrator's part: these static tokens, and the restart that reads them."""
+        write_atomically(self.lab.path("pki", "token.csv"), lines)
+        processes.stop(self.lab, "kube-apiserver")
+        lifecycle.up(self.lab.directory, lifecycle.Wish(), lambda _: None)
 
     def processes_of(self, group: int, seconds: float = 2) -> list[str]:
         """List what is left of a process group and of membership/, once it had time to end."""

@@ -145,19 +145,47 @@ def _with_options(
     return {**declared} | {f"{place}.{key}": value for key, value in options.items()}
 
 
-def test_a_third_host_is_added_upgraded_and_removed_without_touching_the_others(
+TOKENS = "/srv/control-plane/token.csv"
+
+
+def _join_with_static_token(nodes: NodesStack, others: str) -> str:
+    """Let `up` write the token, which the API server has not read; be its administrator; `up`.
+
+    Returns what the second `up` printed.
+    """
+    seed = f"umask 077; mkdir -p {TOKENS.rpartition('/')[0]}; echo '{others}' >{TOKENS}"
+    nodes.ssh("n3", seed)
+    said = nodes.up(expect=False)
+    assert f"n3: changed {TOKENS}; kube-apiserver reads it when it starts" in said
+    assert "n3: the API server does not know the static token of the user kubelet-boot" in said
+    assert not nodes.ssh("n3", "ls /etc/kubernetes 2>/dev/null", check=False)
+    written = nodes.ssh("n3", f"cat {TOKENS}")
+    pattern = rf'{others}\n[0-9a-f]{{32}},kubelet-bootstrap,10001,"system:bootstrappers"\n'
+    assert re.fullmatch(pattern, written)
+    assert nodes.ssh("n3", f"stat -c %a:%U {TOKENS}") == "600:root\n"
+    nodes.give_api_server_tokens(written)
+    return nodes.up()
+
+
+def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_without_the_others(
     nodes: NodesStack, third: dict[str, str | int]
 ) -> None:
+    """It is the control-plane host too: nothing else than it may be touched."""
+    tokens = {f"staticToken.hosts.n3.{key.rpartition('.')[2]}": each for key, each in third.items()}
+    third = third | tokens | {"staticToken.file": TOKENS}
     logins = {name: nodes.logins(name) for name in ("n1", "n2")}
     assert all(logins.values())
     both = {"n1": "v1.37.2", "n2": "v1.37.2"}
     own_file = nodes.ssh("n3", "sha256sum /etc/containerd/config.toml")
-    options = {"kubernetesVersion": "1.35.4", **CONTAINERD}
+    options = {"kubernetesVersion": "1.35.4", "tokenMode": "static", **CONTAINERD}
+    others = "t1,somebody,1"
     with nodes.changed(_with_options(third, options)):
-        changed = nodes.changed_resources(nodes.up())
+        changed = nodes.changed_resources(_join_with_static_token(nodes, others))
         assert changed and all(name.startswith("n3") for name in changed)
         assert nodes.ready() == both | {"n3": "v1.35.4"}
         assert nodes.ssh("n3", "sha256sum /etc/containerd/config.toml") != own_file
+        secrets = nodes.kubectl("get", "secrets", "-n", "kube-system", "-o", "name")
+        assert secrets.count("bootstrap-token-") == 2
     with nodes.changed(_with_options(third, {**options, "kubernetesVersion": "1.36.3"})):
         nodes.up()
         assert nodes.ready() == both | {"n3": "v1.36.3"}
@@ -175,6 +203,7 @@ def test_a_third_host_is_added_upgraded_and_removed_without_touching_the_others(
     )
     assert left.split() == ["inactive", "inactive"]
     assert nodes.ssh("n3", "sha256sum /etc/containerd/config.toml") == own_file
+    assert nodes.ssh("n3", f"cat {TOKENS}") == f"{others}\n"
 
 
 def test_a_host_with_kube_proxy_alone_reaches_services_and_is_no_node(

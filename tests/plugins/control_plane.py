@@ -104,11 +104,12 @@ class ControlPlane:
 
 @contextmanager
 def run_control_plane(
-    directory: Path, extra_flags: dict[str, Any] | None = None
+    directory: Path, extra_flags: dict[str, Any] | None = None, tokens: str = ""
 ) -> Iterator[ControlPlane]:
     """Start etcd and kube-apiserver in a folder, and end them.
 
-    `extra_flags` are more flags of kube-apiserver, without the dashes.
+    `extra_flags` are more flags of kube-apiserver, without the dashes; `tokens` more lines of its
+    file of static tokens.
 
     There is no controller manager: garbage collection is off, so that a foreground deletion does
     not wait for one, and a namespace is never emptied.
@@ -116,7 +117,7 @@ def run_control_plane(
     etcd, api_server = _executables()
     etcd_port, peer_port, port = _free_ports(3)
     _write_pki(directory)
-    (directory / "tokens.csv").write_text(f'{_TOKEN},admin,admin,"system:masters"\n')
+    (directory / "tokens.csv").write_text(f'{_TOKEN},admin,admin,"system:masters"\n{tokens}')
     plane = ControlPlane(directory, f"https://127.0.0.1:{port}")
     plane.kubeconfig.write_text(yaml.safe_dump(make_kubeconfig(plane)))
     client = f"http://127.0.0.1:{etcd_port}"

@@ -79,6 +79,18 @@ def test_a_node_of_the_static_mode_has_the_static_user_as_requester() -> None:
     assert parse(JoinRequest, request.to_json()).node.requester == "kubelet-bootstrap"
 
 
+def test_the_static_token_is_a_secret_of_its_form() -> None:
+    node = replace(NODE, token_id=None, bootstrap_user="kubelet-bootstrap")
+    token = "0123456789abcdef" * 2
+    request = PrepareRequest(cluster=CLUSTER, node=node, static_token=token)
+    assert token not in repr(request)
+    assert parse(PrepareRequest, request.to_json()) == request
+    wrong = replace(request, static_token=f"{token}\n")
+    with pytest.raises(RequestError, match="static_token: is not") as raised:
+        parse(PrepareRequest, wrong.to_json())
+    assert token not in str(raised.value)
+
+
 def test_fields_that_came_later_have_defaults_and_unknown_ones_are_ignored() -> None:
     known = {
         "schema": 1,
