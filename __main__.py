@@ -28,7 +28,12 @@ except ConfigurationError as error:
 if not pulumi.runtime.is_dry_run():
     # A preview works without the cluster. A run that writes is sure of the cluster first.
     try:
-        check_cluster(settings.cluster.identity, settings.static_token_in_use)
+        certificate = settings.kube_proxy_certificate
+        check_cluster(
+            settings.cluster.identity,
+            settings.static_token_in_use,
+            client_group=certificate.subject.organization,
+        )
     except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
         pulumi.log.error(str(error))
         sys.exit(1)

@@ -24,11 +24,13 @@ from kube_nodes.model.nodes import Node, NodeBinaries, PoolDeclaration, resolve_
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.pem import check_ca_certificates, is_key_of, read_private_key
 from kube_nodes.model.static_token import StaticTokenSettings
+from kube_nodes.model.subjects import Subject
 from kube_nodes.model.values import (
     between,
     check_dns_label,
     check_download,
     check_image,
+    check_runtime_class,
     check_sha256,
     check_text,
     check_uid,
@@ -98,6 +100,9 @@ class KubeProxyCertificateSettings(Declaration):
     epoch: Annotated[int, between(1, 1000000)] = Field(
         1, description="Raise it to issue a new key and certificate."
     )
+    subject: Subject = Field(
+        Subject(), description="Names in it beside the user system:kube-proxy."
+    )
 
 
 class ServiceCheckSettings(Declaration):
@@ -141,6 +146,10 @@ class Settings(Declaration):
     )
     service_check: ServiceCheckSettings = Field(
         ServiceCheckSettings(), description="The Service that every node must reach."
+    )
+    gpu_runtime_class: Annotated[str, AfterValidator(check_runtime_class)] = Field(
+        "nvidia",
+        description="Name of the RuntimeClass that is made where a node has `gpu`; empty: none.",
     )
     options: NodeOptions = Field(NodeOptions(), description="Options of all nodes.")
     pools: dict[Annotated[str, AfterValidator(check_dns_label)], PoolDeclaration] = Field(

@@ -12,8 +12,10 @@ from cryptography import x509
 
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command
 from kube_nodes.model.certificate_requests import KUBE_PROXY_USER
+from kube_nodes.model.client_certificates import find_certificate_faults
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.requests import SignRequest
+from kube_nodes.model.subjects import Subject
 
 # Time for a few maintenance windows.
 _WARN_DAYS = 30
@@ -31,6 +33,8 @@ class KubeProxyCertificateArgs:
     """RSA of 2048 bits, or ECDSA on P-256."""
     validity_hours: int = 8760
     """Life of a certificate from the issuer `ca`; the cluster's signer decides its own."""
+    subject: Subject = field(default_factory=Subject)
+    """Its names beside the user; another one makes a new request and certificate."""
     epoch: int = 1
     """Another number makes a new key and certificate."""
     ca_key: pulumi.Input[str] | None = field(default=None, repr=False)
@@ -72,11 +76,17 @@ class KubeProxyCertificate(pulumi.ComponentResource):
         self._request = tls.CertRequest(
             f"{name}-request-{args.epoch}",
             private_key_pem=self._key.private_key_pem,
-            subject={"common_name": KUBE_PROXY_USER},
+            subject=tls.CertRequestSubjectArgs(
+                common_name=KUBE_PROXY_USER, **args.subject.model_dump(exclude_none=True)
+            ),
             opts=child,
         )
         issue = self._from_ca if args.issuer == "ca" else self._from_cluster
-        self.certificate = issue(f"{name}-certificate-{args.epoch}", args)
+        issued = issue(f"{name}-certificate-{args.epoch}", args)
+        # Against the request and not the key, which is secret and would make all of it so.
+        self.certificate = pulumi.Output.all(issued, self._request.cert_request_pem).apply(
+            lambda pems: _checked(pems[0], pems[1], args)
+        )
         self.key = pulumi.Output.secret(self._key.private_key_pem)
         self.expires = self.certificate.apply(lambda pem: self._expiry(pem, args.epoch))
         self.register_outputs({"expires": self.expires})
@@ -104,6 +114,7 @@ class KubeProxyCertificate(pulumi.ComponentResource):
                 name="kube-proxy",
                 request_pem=pem,
                 user=KUBE_PROXY_USER,
+                names=args.subject.names,
             ).to_json()
         )
         signed = local_command(
@@ -126,3 +137,25 @@ class KubeProxyCertificate(pulumi.ComponentResource):
                 self,
             )
         return end.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _checked(certificate: str, request: str, args: KubeProxyCertificateArgs) -> str:
+    """Return the certificate if the cluster's CA vouches for it, before a host gets it.
+
+    Raises:
+        pulumi.RunError: with every fault; a traceback would bury them.
+    """
+    found = "; ".join(
+        find_certificate_faults(
+            certificate,
+            request=request,
+            names=(f"CN={KUBE_PROXY_USER}", *args.subject.names),
+            ca_certificates=args.cluster.ca_certificate,
+        )
+    )
+    if found:
+        raise pulumi.RunError(
+            f"kube-proxy's certificate {found}; no host was given it. Correct caCertificate, or"
+            f" raise kubeProxyCertificate.epoch to {args.epoch + 1} for a new one"
+        )
+    return certificate

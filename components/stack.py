@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kube_nodes.components.cluster_rbac import ClusterRbac
+from kube_nodes.components.gpu_runtime import GpuRuntime
 from kube_nodes.components.kube_proxy_certificate import (
     KubeProxyCertificate,
     KubeProxyCertificateArgs,
@@ -41,6 +42,7 @@ def declare_stack(settings: Settings) -> None:
             issuer=chosen.issuer,
             algorithm=chosen.algorithm,
             validity_hours=chosen.validity_hours,
+            subject=chosen.subject,
             epoch=chosen.epoch,
             ca_key=read_secret("caKey"),
         ),
@@ -55,6 +57,10 @@ def declare_stack(settings: Settings) -> None:
         ),
         in_cluster,
     )
+    gpus = sorted({node.gpu for node in settings.nodes if node.gpu})
+    if settings.gpu_runtime_class and gpus:
+        # There is one kind, so far.
+        GpuRuntime("gpu-runtime", settings.gpu_runtime_class, gpus[0], in_cluster)
     ssh_private_key = read_secret("sshPrivateKey")
     static_token = _static_token(settings, ssh_private_key)
 

@@ -221,7 +221,7 @@ class WorkerNode(pulumi.ComponentResource):
             local=self._args.local_command,
             undo="leave",
             environment={
-                LABELS_VARIABLE: render_labels(node.labels.items()),
+                LABELS_VARIABLE: render_labels(node.node_labels.items()),
                 TAINTS_VARIABLE: render_taints(options.taints),
                 VERSION_VARIABLE: str(options.kubernetes_version),
             },

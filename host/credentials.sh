@@ -3,12 +3,43 @@
 conf=/etc/kubernetes/kubelet.conf
 boot=/etc/kubernetes/bootstrap-kubelet.conf
 
+end=''
+
 recover() { :; }
 
 # place PATH: what was there before a run that was killed is put back before it is compared.
 place() {
   (umask 022 && mkdir -p "${1%/*}") || die "cannot make the folder of $1"
   ! exists "$1.kn-old" || { mv -fT "$1.kn-old" "$1" && again=1; }
+}
+
+# ends FILE: when the client certificate of a kubeconfig ends. A host need not have openssl: of DER's
+# times the second is that one.
+ends() {
+  sed -n 's/^ *client-certificate-data: *//p' "$1" | base64 -d | sed '/^-/d' | base64 -d 2>/dev/null |
+    grep -aoE '[0-9]{12,14}Z' | sed -nE '2s/^(20)?(..)(..)(..)(..)(..)(..)Z$/20\2-\3-\4T\5:\6:\7Z/p'
+}
+
+# vouch FILE: the API server must know kube-proxy by the certificate in its kubeconfig. Only it can say
+# so for sure: of its CA, for clients, valid by its clock, with its own key. stdin is the CA; it,
+# certificate and key are meanwhile in files on tmpfs that have no name.
+vouch() {
+  [ "$action" = apply ] || return 0
+  n=$1.kn-new
+  [ -e "$n" ] || n=$1
+  end=$(ends "$n")
+  f=$(mktemp) && t=$(mktemp) && exec 5>"$f" 6>"$t" && rm "$f" "$t" && cat >&6 || die "cannot write on /run"
+  sed -n 's/^ *client-[a-z]*-data: *//p' "$n" | while read -r l; do echo "$l" | base64 -d; done >&5
+  e=$(curl -q -sS --noproxy '*' --cacert /dev/fd/6 --cert /dev/fd/5 --connect-timeout 5 -m 10 --retry 3 \
+    --retry-connrefused -H 'Content-Type: application/json' -w ' %{http_code}' \
+    -d '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}' \
+    "$(sed -n 's/^ *server: *//p' "$n")/apis/authentication.k8s.io/v1/selfsubjectreviews" 2>&1)
+  exec 5>&- 6>&-
+  # Also where it may not ask (403, before 1.28), the answer names the user.
+  case $e in *'"system:kube-proxy'[\"\\]*) return ;; esac
+  die "$1: the API server does not know kube-proxy by this certificate, which ends $end:" \
+    "$(echo "$e" | tr -cs '[:print:]' ' ' | cut -c 1-300); it must be the cluster CA's, for clients, with" \
+    "its own key; raise kubeProxyCertificate.epoch. Nothing was changed"
 }
 
 undo() {
@@ -40,6 +71,7 @@ finish() {
   open=''
   for p in $changes; do rm -f "$p.kn-old"; done
   result
+  [ -z "$end" ] || echo "kube-proxy's certificate ends $end"
 }
 
 remove() {

@@ -30,12 +30,18 @@ _OUR_GROUPS = frozenset(
 )
 
 
-def check_cluster(cluster: Cluster, static_token: StaticTokenSettings | None = None) -> None:
+def check_cluster(
+    cluster: Cluster,
+    static_token: StaticTokenSettings | None = None,
+    *,
+    client_group: str | None = None,
+) -> None:
     """Make sure of the cluster's identity and of the RBAC that a join builds on; read-only.
 
     Args:
         cluster: the cluster that the stack is for.
         static_token: the static token, where some node joins with it.
+        client_group: the organization in kube-proxy's certificate, if it has one.
 
     Raises:
         MembershipError: another cluster, or every finding in one text.
@@ -44,6 +50,8 @@ def check_cluster(cluster: Cluster, static_token: StaticTokenSettings | None = N
     user, group = (static_token.user, static_token.group) if static_token else ("", "")
     ours = _Subjects(groups=_OUR_GROUPS | {group}, user=user)
     findings = [*_missing_roles(api), *_auto_approvals(api, ours)]
+    if client_group:
+        findings += _rights_of(api, client_group)
     if findings:
         raise MembershipError("; ".join(findings) + ". Nothing was changed")
 
@@ -74,6 +82,22 @@ def _auto_approvals(api: Api, subjects: _Subjects) -> Iterator[str]:
                 f" cluster approve client certificates of {', '.join(sorted(ours))} unchecked;"
                 " delete it, or bind a narrower group"
             )
+
+
+def _rights_of(api: Api, group: str) -> Iterator[str]:
+    """An organization is a group: kube-proxy would have the rights of it on every node."""
+    for plural, kind in (
+        ("clusterrolebindings", "ClusterRoleBinding"),
+        ("rolebindings", "RoleBinding"),
+    ):
+        for binding in api.get(f"{_RBAC}/{plural}")["items"]:
+            subjects = binding.get("subjects") or ()
+            if any(each["kind"] == "Group" and each["name"] == group for each in subjects):
+                yield (
+                    f"{kind} {binding['metadata']['name']} gives the group {group!r} the role"
+                    f" {binding['roleRef']['name']}, and every kube-proxy would have it;"
+                    " choose another kubeProxyCertificate.subject.organization"
+                )
 
 
 def _approves(role: Object) -> bool:

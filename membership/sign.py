@@ -17,6 +17,7 @@ from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.watching import Change, Collection, follow
 from kube_nodes.model.certificate_requests import USER_SIGNER, judge_user
+from kube_nodes.model.client_certificates import find_certificate_faults
 from kube_nodes.model.requests import SignRequest
 
 
@@ -27,7 +28,7 @@ def sign(request: SignRequest, progress: Progress) -> str:
     hour or a day.
     """
     pem = request.request_pem.encode()
-    verdict = judge_user(pem, request.user)
+    verdict = judge_user(pem, request.user, request.names)
     if not verdict.approve:
         raise MembershipError(f"the certificate request is refused: {verdict.text}")
     api = reach(request.cluster)
@@ -39,7 +40,7 @@ def sign(request: SignRequest, progress: Progress) -> str:
     finally:
         path = f"{REQUESTS}/{manifest['metadata']['name']}"
         api.delete(path, uid=manifest["metadata"]["uid"])
-    _check(certificate, pem, request.user)
+    _check(certificate.decode(), request)
     return certificate.decode()
 
 
@@ -85,11 +86,9 @@ def _await_certificate(
     )
 
 
-def _check(certificate: bytes, request_pem: bytes, user: str) -> None:
+def _check(certificate: str, request: SignRequest) -> None:
     """Hold what the signer gave against what was asked for."""
-    leaf = x509.load_pem_x509_certificates(certificate)[0]
-    if leaf.public_key() != x509.load_pem_x509_csr(request_pem).public_key():
-        raise MembershipError("the issued certificate is for another key; it is not used")
-    names = [attribute.rfc4514_string() for attribute in leaf.subject]
-    if names != [f"CN={user}"]:
-        raise MembershipError(f"the issued certificate names {', '.join(names)}, not {user}")
+    names = (f"CN={request.user}", *request.names)
+    faults = find_certificate_faults(certificate, request=request.request_pem, names=names)
+    if found := "; ".join(faults):
+        raise MembershipError(f"the issued certificate {found}; it is not used")

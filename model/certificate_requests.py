@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from kube_nodes.model.requests import TOKEN_GROUP, DeclaredNode
+from kube_nodes.model.subject_names import read_names
 
 CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER: Final = "kubernetes.io/kubelet-serving"
@@ -125,10 +126,19 @@ def judge(request: CertificateRequest, nodes: Mapping[str, DeclaredNode]) -> Ver
     return Verdict(approve=True, reason=kind, text=f"declared node {node.id}", node=node)
 
 
-def judge_user(pem: bytes, user: str) -> Verdict:
-    """Say whether a request holds nothing but this user's name: what `sign` approves."""
+def judge_user(pem: bytes, user: str, names: Sequence[str] = ()) -> Verdict:
+    """Say whether a request holds this user's name, these names and nothing else.
+
+    That is what `sign` approves. An organization is a group: one that was not declared would give
+    the user its rights.
+
+    Args:
+        pem: the request.
+        user: its common name.
+        names: the rest of its subject, as `O=k8s`, in any order.
+    """
     try:
-        _check_user(_parse(pem), user)
+        _check_user(_parse(pem), user, names)
     except _RefusedError as refused:
         return Verdict(approve=False, reason=refused.reason, text=str(refused))
     return Verdict(approve=True, reason="client", text=f"user {user}")
@@ -147,10 +157,14 @@ def _identify(
     return parsed, nodes[name]
 
 
-def _check_user(parsed: x509.CertificateSigningRequest, user: str) -> None:
-    fields = [(attribute.oid, attribute.value) for attribute in parsed.subject]
-    if fields != [(NameOID.COMMON_NAME, user)]:
-        raise _RefusedError("subject", f"its subject is not exactly CN={user}")
+def _check_user(parsed: x509.CertificateSigningRequest, user: str, names: Sequence[str]) -> None:
+    wanted = (f"CN={user}", *names)
+    try:
+        found = read_names(parsed.subject)
+    except ValueError:
+        raise _RefusedError("subject", "its subject cannot be read") from None
+    if found != sorted(wanted):
+        raise _RefusedError("subject", f"its subject is not exactly {', '.join(wanted)}")
     _check_extensions(parsed, san_allowed=False)
 
 

@@ -26,6 +26,10 @@ KUBELET_LABELS = frozenset(
 # to it before. A kubelet that only restarts does not put it back.
 JOINING_TAINT = ("kube-nodes/joining", "NoSchedule")
 
+# What the RuntimeClass of a GPU chooses nodes by: those whose runtime this program was told of. A
+# key of our own: nvidia.com/gpu.present is what NVIDIA's own discovery has found, and its to set.
+GPU_LABEL = "kube-nodes/gpu"
+
 # Taints with these prefixes come and go with the node's state.
 _CLUSTER_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
@@ -64,10 +68,12 @@ def check_label_key(key: str) -> str:
 
 
 def check_own_label_key(key: str) -> str:
-    """Like check_label_key, and refuse the labels that the kubelet writes itself."""
+    """Like check_label_key, and refuse the labels that somebody else writes."""
     check_label_key(key)
     if key in KUBELET_LABELS:
         raise ValueError("is written by the kubelet itself; remove it")
+    if key == GPU_LABEL:
+        raise ValueError("is this program's own; set gpu instead")
     return key
 
 

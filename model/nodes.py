@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from kube_nodes.model.addresses import check_host_address
 from kube_nodes.model.declaration import Declaration
+from kube_nodes.model.labels import GPU_LABEL
 from kube_nodes.model.options import NodeOptions, Role, SshOptions, merge_options
 from kube_nodes.model.values import check_dns_label
 
@@ -128,6 +129,19 @@ class Node:
     def labels(self) -> dict[str, str]:
         """The declared labels, sorted by key."""
         return {key: value or "" for key, value in sorted(self.options.labels.items())}
+
+    @property
+    def gpu(self) -> str | None:
+        """The kind of GPU that a RuntimeClass can choose this node for.
+
+        Docker's shim knows no RuntimeClass.
+        """
+        return self.options.gpu if self.is_worker and not self.options.docker else None
+
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """The labels of the Node: the declared ones, and ours of its GPU."""
+        return self.labels | ({GPU_LABEL: self.gpu} if self.gpu else {})
 
 
 def resolve_nodes(cluster: NodeOptions, pools: dict[str, PoolDeclaration]) -> Iterator[Node]:

@@ -233,7 +233,8 @@ class NodeOptions(Declaration):
     )
     gpu: Literal["nvidia"] | None = Field(
         None,
-        description="Kind of GPU: feature gates, and containerd's runtime where it is written.",
+        description="Kind of GPU: feature gates, containerd's runtime where its file is written, "
+        "a label and a RuntimeClass.",
     )
     layout: LayoutOptions = Field(LayoutOptions(), description="Where things are on the host.")
     cadvisor_allowed_cidrs: list[Annotated[str, AfterValidator(check_cidr)]] = Field(

@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from kube_nodes.model.labels import Taint, parse_taint
+from kube_nodes.model.subject_names import is_reserved_group
 
 SCHEMA: Final = 1
 
@@ -149,10 +150,13 @@ class SignRequest:
     request_pem: str
     user: str
     timeout_seconds: int = 60
+    names: tuple[str, ...] = ()
+    """The rest of its subject, such as `O=k8s`."""
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
-        return _dump(self)
+        # Without names it is the text that older versions wrote: nothing is signed anew for it.
+        return _dump(self, leave_out=() if self.names else ("names",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,8 +228,11 @@ def render_taints(taints: Iterable[Taint]) -> str:
     return "\n".join(map(str, sorted(taints)))
 
 
-def _dump(request: Any) -> str:
-    return json.dumps({"schema": SCHEMA, **asdict(request)}, sort_keys=True, separators=(",", ":"))
+def _dump(request: Any, leave_out: Iterable[str] = ()) -> str:
+    document = {"schema": SCHEMA, **asdict(request)}
+    for name in leave_out:
+        del document[name]
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
 def _decode(kind: Any, value: Any, path: str) -> Any:
@@ -265,6 +272,10 @@ def _validate(request: PrepareRequest | JoinRequest | SignRequest | ApproveReque
         _require(request.drain.timeout_seconds > 0, "drain.timeout_seconds", "must be above 0")
     if isinstance(request, SignRequest):
         _require(bool(request.user), "user", "must name the certificate's user")
+        for index, name in enumerate(request.names):
+            short, _, value = name.partition("=")
+            reserved = short == "O" and is_reserved_group(value)
+            _require(not reserved, f"names[{index}]", f"{name!r} is a group with rights")
         return
     if isinstance(request, ApproveRequest):
         for index, node in enumerate(request.nodes):

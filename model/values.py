@@ -26,6 +26,7 @@ _IMAGE = re.compile(
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _USER = re.compile(r"[A-Za-z_][\w.@-]{0,63}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _LONGEST_NAME = 253
@@ -129,6 +130,16 @@ def check_text(value: str) -> str:
         raise ValueError("is not a name; give one line of text, or remove the key")
     if len(value) > _LONGEST_NAME:
         raise ValueError(f"is too long for a name; give at most {_LONGEST_NAME} characters")
+    return value
+
+
+def check_runtime_class(value: str) -> str:
+    """Check the name of an object in the cluster, or that none is wanted."""
+    if value and (len(value) > _LONGEST_NAME or not _OBJECT_NAME.fullmatch(value)):
+        raise ValueError(
+            "is not the name of a RuntimeClass; use lower-case letters, digits, '-' and '.', "
+            "or leave it empty for none"
+        )
     return value
 
 

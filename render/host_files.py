@@ -69,6 +69,8 @@ def render_node_credentials(
         files=files,
         units=node_service_units(node),
         kubelet_root=paths.KUBELET_ROOT,
+        kube_proxy_kubeconfig=layout.kube_proxy_kubeconfig,
+        ca_pem=cluster.ca_certificate,
     )
 
 

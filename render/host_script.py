@@ -142,9 +142,19 @@ def render_credentials_script(
     reapply: int = 0,
     wait_seconds: int = 60,
     kubelet_root: str = "/var/lib/kubelet",
+    kube_proxy_kubeconfig: str = "",
+    ca_pem: str = "",
 ) -> str:
-    """Return the script that puts the secret files there, and restarts what runs with them."""
+    """Return the script that puts the secret files there, and restarts what runs with them.
+
+    Before anything changes, the API server must know kube-proxy by the certificate that is in
+    `kube_proxy_kubeconfig`, one of the files; without that path nobody is asked.
+    """
     units = tuple(units)
+    files = tuple(files)
+    vouched = kube_proxy_kubeconfig
+    if vouched and vouched not in {each.path for each in files}:
+        raise ValueError(f"kube_proxy_kubeconfig: {vouched} is not among the files")
     parts = [
         _header(
             "credentials", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root
@@ -153,6 +163,7 @@ def render_credentials_script(
         *(constant_shell(name) for name in ("base", "credentials")),
         "begin\n",
         *_files(files, units),
+        *([_heredoc(f"vouch {_path(vouched)}", ca_pem, "ca_pem")] if vouched else []),
     ]
     return _closed(parts, "finish\n")
 

@@ -84,6 +84,17 @@ def test_the_binding_that_kubeadm_makes_for_its_own_group_is_no_fault(
         check_cluster(cluster)
 
 
+def test_a_group_of_kube_proxys_certificate_that_has_rights_is_found(
+    plane: ControlPlane, cluster: Cluster
+) -> None:
+    check_cluster(cluster, client_group="k8s")
+    with bound(plane, "k8s", "view"):
+        check_cluster(cluster)
+        check_cluster(cluster, client_group="k8s-nodes")
+        with pytest.raises(MembershipError, match=r"'k8s' the role view, .*choose another"):
+            check_cluster(cluster, client_group="k8s")
+
+
 NODECLIENT = {
     "apiGroups": ["certificates.k8s.io"],
     "resources": ["certificatesigningrequests/nodeclient"],

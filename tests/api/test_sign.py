@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import datetime
+import http.client
+import json
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,8 +20,10 @@ from kube_nodes.membership import approval
 from kube_nodes.membership.api import Api
 from kube_nodes.membership.connection import connect
 from kube_nodes.model.requests import ApproveRequest, Cluster, SignRequest
+from kube_nodes.model.subject_names import read_names
 from tests.api.conftest import Machine, Result
 from tests.api.kubelet import REQUESTS, make_request
+from tests.configurations import private_pem
 from tests.plugins.control_plane import ControlPlane
 from tests.unit.certificate_requests import CLIENT, make_key, make_pem
 
@@ -45,6 +51,64 @@ def test_the_cluster_signs_a_client_certificate(
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
     names = [r["metadata"]["name"] for r in plane.get(REQUESTS)["items"]]
     assert not [name for name in names if name.startswith("kube-nodes-kube-proxy")]
+
+
+_MANUALS = ("C=CN", "O=k8s", "OU=paas", "L=ShangHai", "ST=ShangHai")
+
+
+def test_the_cluster_signs_the_declared_names_and_the_api_server_knows_user_and_group(
+    plane: ControlPlane, cluster: Cluster, run: Run
+) -> None:
+    subject = (
+        (NameOID.COUNTRY_NAME, "CN"),
+        (NameOID.ORGANIZATION_NAME, "k8s"),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, "paas"),
+        (NameOID.LOCALITY_NAME, "ShangHai"),
+        (NameOID.STATE_OR_PROVINCE_NAME, "ShangHai"),
+        (NameOID.COMMON_NAME, USER),
+    )
+    pem = make_pem(replace(CLIENT, key="rsa2048", subject=subject)).decode()
+    request = SignRequest(
+        cluster=cluster, name="kube-proxy", request_pem=pem, user=USER, names=_MANUALS
+    )
+    result = run("sign", request)
+    assert result.status == 0, result.err
+    assert read_names(x509.load_pem_x509_certificate(result.out.encode()).subject) == sorted(
+        (f"CN={USER}", *_MANUALS)
+    )
+    assert _who(plane, result.out, make_key("rsa2048")) == (
+        USER,
+        {"k8s", "system:authenticated"},
+    )
+
+
+def test_a_group_that_was_not_declared_is_not_signed(cluster: Cluster, run: Run) -> None:
+    subject = ((NameOID.ORGANIZATION_NAME, "system:masters"), (NameOID.COMMON_NAME, USER))
+    pem = make_pem(replace(CLIENT, key="rsa2048", subject=subject)).decode()
+    request = SignRequest(cluster=cluster, name="kube-proxy", request_pem=pem, user=USER)
+    result = run("sign", request)
+    assert result.status == 1
+    assert "its subject is not exactly CN=system:kube-proxy" in result.err
+
+
+def _who(plane: ControlPlane, certificate: str, key: Any) -> tuple[str, set[str]]:
+    """Ask the API server whom it takes the holder of this certificate for."""
+    file = plane.directory / "who.pem"
+    file.touch(mode=0o600)
+    file.write_text(private_pem(key) + certificate)
+    context = ssl.create_default_context(cafile=str(plane.directory / "ca.crt"))
+    context.load_cert_chain(file)
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    connection = http.client.HTTPSConnection(plane.server.partition("//")[2], context=context)
+    connection.request(
+        "POST",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        json.dumps(review),
+        {"Content-Type": "application/json"},
+    )
+    info = json.load(connection.getresponse())["status"]["userInfo"]
+    connection.close()
+    return info["username"], set(info["groups"])
 
 
 def test_a_request_for_another_user_is_not_signed(cluster: Cluster, run: Run) -> None:

@@ -1,15 +1,20 @@
-"""The warning of kube-proxy's certificate, which nothing renews by itself."""
+"""kube-proxy's certificate is held against the CA, and its end is warned of: nothing renews it."""
 
 from __future__ import annotations
 
 import datetime
 
+import pulumi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kube_nodes.components import kube_proxy_certificate as module
+from kube_nodes.settings import parse_settings
+from tests.certificates import issue, make_key, make_request
+from tests.components.stacks import configuration
+from tests.configurations import certificate, materials, private_pem
 
 
 def _certificate(days: int) -> str:
@@ -39,3 +44,16 @@ def test_a_certificate_near_its_end_is_warned_of_with_the_remedy(
     component._expiry(_certificate(days), epoch=3)
     wanted = "kube-proxy's certificate expires in 29 days; raise kubeProxyCertificate.epoch to 4"
     assert [text.startswith(wanted) for text in said] == [True] * warned
+
+
+def test_one_that_another_ca_issued_is_given_to_no_host_and_the_remedy_is_said() -> None:
+    key = make_key()
+    other = certificate(key, key)
+    request = make_request()
+    args = module.KubeProxyCertificateArgs(
+        cluster=parse_settings(configuration(1)).cluster, epoch=3
+    )
+    ours = issue(request, materials()["ca"], materials()["ca_key"])
+    assert module._checked(ours, request, args) == ours
+    with pytest.raises(pulumi.RunError, match=r"not by caCertificate; no host .*epoch to 4"):
+        module._checked(issue(request, other, private_pem(key)), request, args)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 
 from tests.components.recording import Graph, declare, opened
 from tests.components.stacks import (
+    SECRETS,
     STEPS,
     Stack,
     configuration,
@@ -220,8 +222,75 @@ class TestKubeProxyCertificate:
         assert (key["algorithm"], key["ecdsaCurve"], key.get("rsaBits")) == ("ECDSA", "P256", None)
         assert "kube-proxy-certificate-7" in graph.resources
 
+    @pytest.mark.parametrize("issuer", ["cluster", "ca"])
+    def test_its_names_are_in_the_request_and_told_to_who_signs(self, issuer: str) -> None:
+        subject = {
+            "country": "CN",
+            "province": "ShangHai",
+            "locality": "ShangHai",
+            "organization": "k8s",
+            "organizationalUnit": "paas",
+        }
+        chosen = {"kubeProxyCertificate": {"issuer": issuer, "subject": subject}}
+        graph = declare(configuration(1, **chosen), SECRETS)
+        request = opened(graph["kube-proxy-request-1"].inputs)
+        assert request["subject"] == {"commonName": "system:kube-proxy", **subject}
+        if issuer == "cluster":
+            stdin = json.loads(opened(graph["kube-proxy-certificate-1"].inputs)["stdin"])
+            assert sorted(stdin["names"]) == sorted(
+                ["C=CN", "ST=ShangHai", "L=ShangHai", "O=k8s", "OU=paas"]
+            )
+        assert graph.outputs["kubeProxyCertificateExpires"].endswith("Z")
+        assert "kubeProxyCertificateExpires" not in graph.secret_outputs
+
     def test_its_expiry_is_an_output(self) -> None:
         assert one().outputs["kubeProxyCertificateExpires"].endswith("Z")
+
+
+class TestGpu:
+    """The label and the RuntimeClass of nodes with a GPU."""
+
+    LABEL = "kube-nodes/gpu=nvidia"
+
+    def test_a_pool_with_gpus_has_one_runtime_class_and_labels_only_its_own_nodes(self) -> None:
+        with_gpu = of_node("n1", options={"gpu": "nvidia"})
+        graph = declare(configuration(1, 2, **with_gpu))
+        inputs = graph["gpu-runtime-class"].inputs
+        assert graph["gpu-runtime-class"].type == "kubernetes:node.k8s.io/v1:RuntimeClass"
+        assert (inputs["metadata"]["name"], inputs["handler"]) == ("nvidia", "nvidia")
+        assert inputs["scheduling"] == {"nodeSelector": {"kube-nodes/gpu": "nvidia"}}
+        labels = [
+            graph[f"{node}-membership"].inputs["environment"]["KUBE_NODES_LABELS"].splitlines()
+            for node in ("n1", "n2")
+        ]
+        assert [self.LABEL in each for each in labels] == [True, False]
+
+    def test_without_a_gpu_there_is_none(self) -> None:
+        assert not [each for each in two().resources if "gpu" in each]
+
+    def test_its_name_can_be_another_or_none(self) -> None:
+        gpu = {"options": {"gpu": "nvidia"}}
+        named = declare(configuration(1, 2, gpuRuntimeClass="ours", **gpu))
+        assert named["gpu-runtime-class"].inputs["metadata"]["name"] == "ours"
+        none = declare(configuration(1, gpuRuntimeClass="", **gpu))
+        assert not [each for each in none.resources if "gpu" in each]
+        labels = none["n1-membership"].inputs["environment"]["KUBE_NODES_LABELS"]
+        assert self.LABEL in labels.splitlines()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"role": "proxy-only"},
+            {"kubernetesVersion": "1.23.17", "docker": {}, "proxyMode": "iptables"},
+        ],
+        ids=["no kubelet", "Docker's shim knows no RuntimeClass"],
+    )
+    def test_a_node_that_no_pod_could_be_sent_to_by_it_has_neither(
+        self, options: dict[str, Any]
+    ) -> None:
+        values = configuration(1, binaries=None, options={"gpu": "nvidia", **options})
+        graph = declare({key: value for key, value in values.items() if value is not None})
+        assert not [each for each in graph.resources if "gpu" in each]
 
 
 class TestServiceCheck:

@@ -25,7 +25,11 @@ _MAIN = Path(__file__).parents[2] / "__main__.py"
 def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Every look at the cluster; the handler of Ctrl-C stays the tests' own."""
     made: list[Any] = []
-    monkeypatch.setattr(preflight, "check_cluster", lambda *args: made.append(args))
+
+    def look(*args: Any, **more: Any) -> None:
+        made.append((args, more))
+
+    monkeypatch.setattr(preflight, "check_cluster", look)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     yield made
     pulumi.runtime.set_all_config({}, [])
@@ -72,7 +76,7 @@ def test_a_preview_declares_everything_without_a_look_at_the_cluster(checks: lis
 def test_an_update_is_sure_of_the_cluster_before_the_first_resource(
     checks: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(cluster: Any, _: Any) -> None:
+    def refuse(cluster: Any, *_: Any, **__: Any) -> None:
         raise MembershipError(f"the kubeconfig is of another cluster than {cluster.uid}")
 
     monkeypatch.setattr(preflight, "check_cluster", refuse)

@@ -23,6 +23,7 @@ CONFIG_MAP = urn("kubernetes:core/v1:ConfigMap")
 BINDING = urn("kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding")
 DAEMON_SET = urn("kubernetes:apps/v1:DaemonSet")
 SERVICE = urn("kubernetes:core/v1:Service")
+RUNTIME_CLASS = urn("kubernetes:node.k8s.io/v1:RuntimeClass")
 
 _counter = iter(range(10_000))
 

@@ -21,6 +21,7 @@ from tests.plugins.kubernetes_objects import (
     DAEMON_SET,
     DIFF_NONE,
     MODULE,
+    RUNTIME_CLASS,
     SERVICE,
     Made,
     binding,
@@ -50,6 +51,28 @@ def test_an_object_without_a_namespace_has_its_name_as_id(
     assert made.id == name
     assert "namespace" not in made.inputs["metadata"]
     assert control_plane.exists(f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}")
+
+
+def test_the_runtime_class_of_a_gpu_is_made_and_one_of_somebody_else_is_left_alone(
+    kube: Driver, control_plane: ControlPlane
+) -> None:
+    """components/gpu_runtime.py, against the API server; await/await.go (Creation): a POST."""
+    inputs = {
+        "metadata": {"name": "nvidia"},
+        "handler": "nvidia",
+        "scheduling": {"nodeSelector": {"kube-nodes/gpu": "nvidia"}},
+    }
+    path = "/apis/node.k8s.io/v1/runtimeclasses/nvidia"
+    made = Made(kube, RUNTIME_CLASS, inputs)
+    assert made.id == "nvidia"
+    live = control_plane.get(path)
+    assert (live["handler"], live["scheduling"]) == (inputs["handler"], inputs["scheduling"])
+    assert made.refresh()
+    assert made.diff(inputs).changes == DIFF_NONE
+    with pytest.raises(grpc.RpcError, match="already exists"):
+        Made(kube, RUNTIME_CLASS, inputs)
+    kube.delete(RUNTIME_CLASS, made.id, made.state)
+    assert not control_plane.exists(path)
 
 
 def test_check_fills_in_the_namespace_of_the_provider(kube: Driver) -> None:

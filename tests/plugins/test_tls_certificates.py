@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kube_nodes.model.certificate_requests import judge_user
+from kube_nodes.model.client_certificates import find_certificate_faults
 from lab.plugins.values import UNKNOWN, Secret, reveal
 from tests.plugins.driver import Driver
 from tests.plugins.tls import REQUEST, SELF_SIGNED, SIGNED, make_key
@@ -76,6 +79,34 @@ def test_a_signed_certificate_has_what_was_asked_for(
     assert state["caKeyAlgorithm"] == "ECDSA"
     assert state["caPrivateKeyPem"] == Secret(signed_inputs["caPrivateKeyPem"])
     assert (state["readyForRenewal"], state["isCaCertificate"]) == (False, False)
+
+
+def test_the_manuals_names_are_in_the_certificate_and_the_ca_vouches_for_it(
+    plugin: Driver, signed_inputs: dict[str, Any]
+) -> None:
+    """What the issuer `ca` declares, held against the rule that every host's copy has passed."""
+    subject = {
+        "commonName": "system:kube-proxy",
+        "country": "CN",
+        "province": "ShangHai",
+        "locality": "ShangHai",
+        "organization": "k8s",
+        "organizationalUnit": "paas",
+    }
+    asked = {"privateKeyPem": make_key(plugin, algorithm="RSA"), "subject": subject}
+    request = plugin.create(REQUEST, asked)[1]["certRequestPem"]
+    _, state = plugin.create(SIGNED, {**signed_inputs, "certRequestPem": request})
+
+    names = ("C=CN", "ST=ShangHai", "L=ShangHai", "O=k8s", "OU=paas", "CN=system:kube-proxy")
+    ca = signed_inputs["caCertPem"]
+    faults = find_certificate_faults(
+        state["certPem"], request=request, names=names, ca_certificates=ca
+    )
+    assert list(faults) == []
+    assert judge_user(request.encode(), "system:kube-proxy", names[:-1]).approve
+    key = x509.load_pem_x509_certificate(state["certPem"].encode()).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    assert key.key_size == 2048
 
 
 def test_a_certificate_says_when_it_is_valid(plugin: Driver, signed_inputs: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def test_the_static_user_may_ask_for_a_node_that_is_declared_with_it() -> None:
     assert judge(make_request(recipe), NODES).approve
 
 
-_NAMES = st.sampled_from(["n1", "n1.example.org", "10.0.0.11", "fd00::11"])
+_OWN = st.sampled_from(["n1", "n1.example.org", "10.0.0.11", "fd00::11"])
 _OTHERS = st.sampled_from(["n2", "example.org", "10.0.0.12", "fd00::12", "localhost"])
 
 
@@ -82,7 +82,7 @@ def _general_name(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
-@given(st.lists(_NAMES, min_size=1, unique=True), st.lists(_OTHERS, unique=True))
+@given(st.lists(_OWN, min_size=1, unique=True), st.lists(_OTHERS, unique=True))
 def test_a_serving_request_is_approved_only_if_every_name_is_declared(
     own: list[str], others: list[str]
 ) -> None:
@@ -178,3 +178,51 @@ _USER = replace(CLIENT, subject=((NameOID.COMMON_NAME, "system:kube-proxy"),))
 def test_a_users_request_holds_the_user_and_nothing_else(reason: str, recipe: Recipe) -> None:
     assert judge_user(make_pem(_USER), "system:kube-proxy").approve
     assert judge_user(make_pem(recipe), "system:kube-proxy").reason == reason
+
+
+_NAMES = ("C=CN", "O=k8s", "OU=paas", "L=ShangHai", "ST=ShangHai")
+_FIELDS = (
+    (NameOID.COUNTRY_NAME, "CN"),
+    (NameOID.ORGANIZATION_NAME, "k8s"),
+    (NameOID.ORGANIZATIONAL_UNIT_NAME, "paas"),
+    (NameOID.LOCALITY_NAME, "ShangHai"),
+    (NameOID.STATE_OR_PROVINCE_NAME, "ShangHai"),
+    *_USER.subject,
+)
+_MASTERS = (NameOID.ORGANIZATION_NAME, "system:masters")
+
+
+def test_a_users_request_with_the_declared_names_is_approved_in_any_order() -> None:
+    for subject in (_FIELDS, _FIELDS[::-1]):
+        pem = make_pem(replace(_USER, subject=subject))
+        assert judge_user(pem, "system:kube-proxy", _NAMES).approve
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        _USER.subject,
+        _FIELDS[1:],
+        (_MASTERS, *_FIELDS),
+        (*_FIELDS, _FIELDS[1]),
+        (*_FIELDS, _USER.subject[0]),
+        (_FIELDS[0], _MASTERS, *_FIELDS[2:]),
+        (*_FIELDS[:-1], (NameOID.COMMON_NAME, "system:admin")),
+        (*_FIELDS, (NameOID.SERIAL_NUMBER, "1")),
+    ],
+    ids=[
+        "none",
+        "one less",
+        "a group more",
+        "group twice",
+        "user twice",
+        "another group",
+        "another user",
+        "another kind",
+    ],
+)
+def test_a_users_request_with_other_names_is_refused(
+    subject: tuple[tuple[x509.ObjectIdentifier, str], ...],
+) -> None:
+    pem = make_pem(replace(_USER, subject=subject))
+    assert judge_user(pem, "system:kube-proxy", _NAMES).reason == "subject"

@@ -55,6 +55,18 @@ def test_what_is_written_is_read_back(request_: Any) -> None:
     assert parse(type(request_), request_.to_json()) == request_
 
 
+def test_names_of_a_certificate_are_read_back_and_none_are_the_text_of_before() -> None:
+    named = replace(SIGN, names=("C=CN", "O=k8s"))
+    assert parse(SignRequest, named.to_json()) == named
+    assert "names" not in SIGN.to_json()
+
+
+@pytest.mark.parametrize("group", ["system:masters", "System:masters", "kubeadm:cluster-admins"])
+def test_a_certificate_with_a_group_that_has_rights_is_not_asked_for(group: str) -> None:
+    with pytest.raises(RequestError, match=r"names\[1\]: .* is a group with rights"):
+        parse(SignRequest, replace(SIGN, names=("C=CN", f"O={group}")).to_json())
+
+
 def test_equal_requests_are_equal_texts() -> None:
     text = JOIN.to_json()
     assert text == replace(JOIN).to_json()

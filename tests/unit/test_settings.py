@@ -156,7 +156,20 @@ _EVERYTHING = right_configuration(
     podCidrs=["10.200.0.0/16", "fd00:200::/56"],
     serviceCidrs=["10.96.0.0/16", "fd00:96::/112"],
     binaries={"1.37.2": materials()["binaries"]},
-    kubeProxyCertificate={"issuer": "ca", "algorithm": "ECDSA", "validityHours": 24, "epoch": 2},
+    kubeProxyCertificate={
+        "issuer": "ca",
+        "algorithm": "ECDSA",
+        "validityHours": 24,
+        "epoch": 2,
+        "subject": {
+            "country": "CN",
+            "province": "ShangHai",
+            "locality": "ShangHai",
+            "organization": "k8s",
+            "organizationalUnit": "paas",
+        },
+    },
+    gpuRuntimeClass="nvidia-own",
     serviceCheck={"image": "registry.example:5000/web:1", "port": 8080, "timeoutSeconds": 30},
     staticToken={
         "user": "joins",

@@ -10,6 +10,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 
+from kube_nodes.model.cluster import Cluster
 from kube_nodes.render.host_script import (
     KUBE_PROXY,
     KUBELET,
@@ -21,6 +22,7 @@ from kube_nodes.render.host_script import (
     render_receiver,
     render_units_script,
 )
+from kube_nodes.render.kubeconfig import render_kube_proxy_kubeconfig
 from lab import ssh
 from lab.spec import Host, LabSpec
 from tests.lab.host_script.artifacts import Artifacts
@@ -191,6 +193,18 @@ class Node:
         content = program(name, self.build if name == "kubelet" else 1)
         url, sha256 = self.artifacts.put(f"{self.build}/{name}", content)
         return Binary(path=f"/usr/local/bin/{name}", url=url, sha256=sha256, restarts=(name,))
+
+    def vouched_credentials(self, cluster: Cluster, certificate: str, key: str) -> str:
+        """Render the credentials script with kube-proxy's real kubeconfig."""
+        path = "/etc/kubernetes/proxy.conf"
+        text = render_kube_proxy_kubeconfig(cluster, "/etc/ca.crt", certificate, key)
+        return render_credentials_script(
+            node_id=self.node_id,
+            generation=self.generation,
+            files=[ManagedFile(path=path, content=text, restarts=("kube-proxy",))],
+            kube_proxy_kubeconfig=path,
+            ca_pem=cluster.ca_certificate,
+        )
 
     def credentials(self, token: str = "a-secret", server: str = API) -> str:  # noqa: S107
         """Render the credentials script."""

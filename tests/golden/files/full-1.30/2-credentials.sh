@@ -48,5 +48,10 @@ users:
     client-certificate-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSWt1YmVwcm94eQotLS0tLUVORCBDRVJUSUZJQ0FURS0tLS0tCg==
     client-key-data: LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSXNlY3JldGtleQotLS0tLUVORCBQUklWQVRFIEtFWS0tLS0tCg==
 END
+vouch /etc/kubernetes/proxy.conf <<'END'
+-----BEGIN CERTIFICATE-----
+MIIclusterca
+-----END CERTIFICATE-----
+END
 finish
 # end
