@@ -104,10 +104,11 @@ def _describe(error: Exception) -> str:
     from kube_nodes.membership.api import ApiError, UnreachableError
     from kube_nodes.membership.connection import ConnectionConfigError
     from kube_nodes.membership.errors import MembershipError
+    from kube_nodes.model.host_output import plain
 
     expected = (RequestError, MembershipError, ConnectionConfigError, ApiError)
     if isinstance(error, expected):
-        return str(error)
+        return plain(str(error))
     if isinstance(error, UnreachableError):
         return f"{error}; see that KUBECONFIG is right and the API server runs, then run again"
     # The text of an unforeseen error could hold anything, a token too.

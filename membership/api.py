@@ -8,13 +8,15 @@ server's own message and never a request's body or headers: those can hold a tok
 from __future__ import annotations
 
 import contextlib
+import datetime
+import email.utils
 import functools
 import http
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError
@@ -73,6 +75,14 @@ class Api:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._clock_ahead = datetime.timedelta()
+
+    def now(self) -> datetime.datetime:
+        """Tell the time of the API server's clock, as its last answer showed it.
+
+        What expires does so by that clock; the operator's own may be wrong.
+        """
+        return datetime.datetime.now(datetime.UTC) + self._clock_ahead
 
     @functools.cached_property
     def minor(self) -> int:
@@ -205,12 +215,25 @@ class Api:
         self, pool: urllib3.PoolManager, method: str, url: str, **options: Any
     ) -> urllib3.BaseHTTPResponse:
         try:
-            return pool.request(method, url, **options)
+            response = pool.request(method, url, **options)
         except HTTPError as error:
             cause = error.reason if isinstance(error, MaxRetryError) else error
             raise UnreachableError(
                 f"the API server {self._connection.url} gives no answer: {_first_line(str(cause))}"
             ) from None
+        self._read_clock(response.headers.get("date", ""))
+        return response
+
+    def _read_clock(self, date: str) -> None:
+        """Compare the clocks, by a header of whole seconds that a proxy may have left out."""
+        with contextlib.suppress(ValueError):
+            there = email.utils.parsedate_to_datetime(date)
+            self._clock_ahead = there - datetime.datetime.now(datetime.UTC)
+
+
+def segment(name: str) -> str:
+    """Write a name as one segment of a path: those of certificate requests may hold anything."""
+    return quote(name, safe="")
 
 
 def _error(status: int, data: bytes, *, private: bool) -> ApiError:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from kube_nodes.membership import nodes, tokens
-from kube_nodes.membership.api import Api
-from kube_nodes.membership.approval import REQUESTS, approve, judge_manifest, refuse_second_life
+from kube_nodes.membership.api import Api, Object
+from kube_nodes.membership.approval import REQUESTS, approve
 from kube_nodes.membership.cluster import reach
+from kube_nodes.membership.standing import standing_of
 from kube_nodes.model.certificate_requests import (
     CLIENT_SIGNER,
     SERVING_SIGNER,
+    Standing,
+    find_node,
     index_by_name,
     is_pending,
+    judge,
+    read_certificate_request,
 )
+from kube_nodes.model.host_output import plain
 from kube_nodes.model.requests import ApproveRequest, DeclaredNode
 
 
@@ -19,28 +25,38 @@ def approve_all(request: ApproveRequest) -> str:
     """Go once over pending requests, tokens and cordons left behind; return a line for each."""
     api = reach(request.cluster)
     lines = [*_requests(api, request), *_tokens(api, request), *_cordons(api, request)]
-    return "\n".join(lines) or "nothing is pending"
+    return "\n".join(map(plain, lines)) or "nothing is pending"
 
 
 def _requests(api: Api, request: ApproveRequest) -> list[str]:
     inventory = index_by_name(request.nodes)
+    known = {manifest["metadata"]["name"]: manifest for manifest in api.get(REQUESTS)["items"]}
     lines = []
-    for manifest in api.get(REQUESTS)["items"]:
-        spec, name = manifest["spec"], manifest["metadata"]["name"]
+    for name, manifest in list(known.items()):
+        spec = manifest["spec"]
         if not is_pending(manifest) or spec["signerName"] not in (CLIENT_SIGNER, SERVING_SIGNER):
             continue
-        verdict = judge_manifest(manifest, inventory)
-        if verdict.approve and verdict.node and verdict.node.bootstrap_user:
-            member = _is_member(api, verdict.node)
-            verdict = refuse_second_life(verdict, manifest, member=member)
+        asked = read_certificate_request(manifest)
+        standings = {
+            node.name: _standing(api, node, list(known.values()))
+            for node in [find_node(asked, inventory)]
+            if node is not None and asked.username == node.requester
+        }
+        verdict = judge(asked, inventory, standings)
         subject = f"{verdict.node.id if verdict.node else '-'}: {name}"
         if not verdict.approve:
-            lines.append(f"{subject} left pending ({spec['username']}): {verdict.text}")
-        elif approve(api, manifest, f"kube-nodes: {verdict.text}"):
+            lines.append(f"{subject} left pending ({asked.username}): {verdict.text}")
+        elif approved := approve(api, manifest, f"kube-nodes: {verdict.text}"):
+            # What comes next is held against it, too.
+            known[name] = approved
             lines.append(f"{subject} approved: {verdict.reason} certificate")
         else:
             lines.append(f"{subject} changed meanwhile; run again")
     return lines
+
+
+def _standing(api: Api, node: DeclaredNode, requests: list[Object]) -> Standing:
+    return standing_of(node, api.find(nodes.node_path(node.name)), requests, api.now())
 
 
 def _tokens(api: Api, request: ApproveRequest) -> list[str]:
@@ -51,7 +67,7 @@ def _tokens(api: Api, request: ApproveRequest) -> list[str]:
         secret = api.find(f"{tokens.SECRETS}/{tokens.secret_name(node.token_id)}")
         if secret is None or not tokens.is_open(secret):
             continue
-        if tokens.is_expired(secret) or _is_member(api, node):
+        if not tokens.is_in_use(secret, api.now()) or _is_member(api, node):
             tokens.close_token(api, node.token_id)
             lines.append(f"{node.id}: closed the token {node.token_id}")
         else:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
 import queue
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from kube_nodes.membership import nodes, tokens
-from kube_nodes.membership.api import Api, Object
-from kube_nodes.membership.approval import (
-    REQUESTS,
-    approve,
-    judge_manifest,
-    outcome,
-    refuse_second_life,
-)
+from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
+from kube_nodes.membership.approval import REQUESTS
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.own_requests import OwnRequests
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.readiness import another_machine, read_runs, why_not_ready
-from kube_nodes.membership.watching import Change, Collection, Event, Listed, follow
-from kube_nodes.model.certificate_requests import CLIENT_SIGNER, SERVING_SIGNER, index_by_name
+from kube_nodes.membership.watching import Collection, Event, Listed, follow
 from kube_nodes.model.labels import Taint
 from kube_nodes.model.requests import JoinRequest
 
@@ -41,16 +35,34 @@ def join(
 ) -> str:
     """See the node Ready at its declared version, and give it its labels and taints.
 
-    The token is closed at the end, and also when nothing else had to be done: a run that was cut
-    may have left it open.
+    The token is closed at the end, also when the node did not come: the next run opens it again.
+    It is closed, too, when nothing else had to be done: a run that was cut may have left it open.
     """
     api = reach(request.cluster)
-    node = _Arrival(api, request, progress).wait()
-    nodes.apply_labels(api, node, labels)
-    nodes.make_member(api, request.node, node["metadata"]["uid"], taints)
-    if request.token is not None:
-        tokens.close_token(api, request.token.id)
+    with _closing_token(api, request, progress):
+        node = _Arrival(api, request, progress).wait()
+        nodes.apply_labels(api, node, labels)
+        nodes.make_member(api, request.node, node["metadata"]["uid"], taints)
     return f"joined {request.node.version}"
+
+
+@contextmanager
+def _closing_token(api: Api, request: JoinRequest, progress: Progress) -> Iterator[None]:
+    """Close the node's token after the block; where that fails too, the first error is told."""
+    token = request.token
+    try:
+        yield
+    except UnreachableError:
+        raise
+    except BaseException:
+        try:
+            if token is not None:
+                tokens.close_token(api, token.id)
+        except (ApiError, UnreachableError):
+            progress.say("its token stays open for up to ten minutes; `make approve` closes it")
+        raise
+    if token is not None:
+        tokens.close_token(api, token.id)
 
 
 class _Arrival:
@@ -60,17 +72,14 @@ class _Arrival:
         self._api = api
         self._request = request
         self._declared = request.node
-        self._inventory = index_by_name([request.node])
         self._progress = progress
+        self._requests = OwnRequests(api, request.node, progress)
         self._run = read_runs(request.runs.credentials, request.runs.units)
         self._node = api.find(nodes.node_path(self._declared.name))
         self._is_new = not nodes.is_member(self._node, self._declared)
         self._reopen_at = 0.0
         self._serving_until: float | None = None
-        self._served_at = ""
         self._listed: set[Collection] = set()
-        self._states: dict[str, tuple[str, str]] = {}
-        """By name of a certificate request: signer and state."""
 
     def wait(self) -> Object:
         """Wait until nothing is missing. Raises MembershipError at the end of the time."""
@@ -88,6 +97,7 @@ class _Arrival:
                 self._progress.awaiting(missing)
                 self._keep_token_open()
                 self._take_all(changes)
+                self._requests.approve_pending(self._node)
 
     def _refuse_another_machine(self) -> None:
         """Do not wait for what cannot come: for a member's name, no token lets a new host in."""
@@ -123,32 +133,9 @@ class _Arrival:
             if isinstance(change, Listed):
                 self._listed.add(change.collection)
             elif change.collection.path == REQUESTS:
-                self._take_request(change)
+                self._requests.take(change.manifest, deleted=change.deleted)
             else:
                 self._node = None if change.deleted else change.manifest
-
-    def _take_request(self, change: Change) -> None:
-        """Approve a request of this node, and remember where each of them stands."""
-        manifest = change.manifest
-        name, spec = manifest["metadata"]["name"], manifest["spec"]
-        if spec.get("username") not in (self._declared.requester, self._declared.user):
-            return
-        state = outcome(manifest)
-        if change.deleted:
-            self._states.pop(name, None)
-            return
-        verdict = judge_manifest(manifest, self._inventory)
-        if verdict.node is None and spec.get("username") == self._declared.bootstrap_user:
-            return  # The static user asks for every node; this is another one's request.
-        if state == "pending":
-            verdict = refuse_second_life(verdict, manifest, member=not self._is_new)
-            if verdict.approve and approve(self._api, manifest, f"kube-nodes: {verdict.text}"):
-                state = "approved"
-            elif not verdict.approve:
-                state = f"left pending: {verdict.text}"
-        if state == "issued" and spec["signerName"] == SERVING_SIGNER:
-            self._served_at = max(self._served_at, manifest["metadata"]["creationTimestamp"])
-        self._states[name] = (spec["signerName"], state)
 
     def _missing(self) -> str:
         """Name the one thing that is awaited; empty when there is none."""
@@ -163,7 +150,7 @@ class _Arrival:
         return self._missing_serving(self._node)
 
     def _missing_client(self) -> str:
-        states = [state for signer, state in self._states.values() if signer == CLIENT_SIGNER]
+        states = self._requests.client_states()
         if "issued" in states:
             return "the Node to register with its new certificate"
         if "approved" in states:
@@ -179,18 +166,16 @@ class _Arrival:
         """
         if not self._is_new:
             return ""
-        if not {(CLIENT_SIGNER, "approved"), (CLIENT_SIGNER, "issued")} & set(
-            self._states.values()
-        ):
+        if not {"approved", "issued"} & set(self._requests.client_states()):
             return ""
-        if self._served_at >= node["metadata"]["creationTimestamp"]:
+        if self._requests.served_at >= node["metadata"]["creationTimestamp"]:
             return ""
         if self._serving_until is None:
             self._serving_until = time.monotonic() + _SERVING_SECONDS
         if time.monotonic() > self._serving_until:
             self._progress.say(
                 "no serving certificate was issued in time (kubectl logs and exec need it);"
-                f" `make approve` approves a later request{self._requests_text()}"
+                f" `make approve` approves a later request{self._requests.describe()}"
             )
             return ""
         return "the kubelet's serving certificate"
@@ -198,11 +183,11 @@ class _Arrival:
     def _timed_out(self, missing: str) -> str:
         return (
             f"{self._request.timeout_seconds} s passed waiting for {missing}"
-            f"{self._requests_text()}. {self._remedy()}"
+            f"{self._requests.describe()}. {self._remedy()}"
         )
 
     def _remedy(self) -> str:
-        if self._node is None and not self._states:
+        if self._node is None and not self._requests.any:
             return (
                 "A kubelet that has registered once does not again until it is restarted: run"
                 " `systemctl restart kubelet` on the host and run again, or raise the generation"
@@ -210,8 +195,3 @@ class _Arrival:
         if not self._is_new and self._node and another_machine(self._node, self._run):
             return "If the host was replaced, raise the node's generation"
         return "See `journalctl -u kubelet` on the host; run again to go on"
-
-    def _requests_text(self) -> str:
-        now = datetime.datetime.now().strftime("%H:%M:%S")
-        states = [f"{name} {state}" for name, (_, state) in sorted(self._states.items())]
-        return f" (certificate requests at {now}: {'; '.join(states) or 'none seen'})"

@@ -44,7 +44,11 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
         _take_out(api, node, request, progress)
     if request.token is not None:
         tokens.open_token(api, request.token, declared.name)
-        tokens.try_token(api, request.token)
+        try:
+            tokens.try_token(api, request.token)
+        except MembershipError:
+            tokens.close_token(api, request.token.id)
+            raise
     if request.static_token is not None:
         tokens.try_static_token(api, request.static_token, str(declared.bootstrap_user))
     return "joining"

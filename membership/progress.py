@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import time
 
+from kube_nodes.model.host_output import plain
+
 _QUIET_SECONDS = 0.5
 _REPEAT_SECONDS = 10.0
 
@@ -24,7 +26,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print one line now."""
-        print(f"{self.subject}: {text}", file=sys.stderr, flush=True)
+        print(plain(f"{self.subject}: {text}"), file=sys.stderr, flush=True)
 
     def awaiting(self, what: str) -> None:
         """Name what is awaited, at every turn of a loop; what lasts is printed."""

@@ -2,9 +2,7 @@
 
 The rules are kube-controller-manager's own (pkg/controller/certificates/approver and
 pkg/apis/certificates/helpers.go in kubernetes/kubernetes), and what it leaves to others: that the
-requester, the name and each address belong to one declared node. Go's parser, which signs later,
-and the parser used here differ in corners (several extension requests, unusual subject fields):
-whatever a kubelet does not send is refused, so that both must read the same certificate.
+requester, the name and each address belong to one declared node, and that the name is not taken.
 """
 
 from __future__ import annotations
@@ -17,11 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from kube_nodes.model.pkcs10 import RefusedError, check_extensions, parse
 from kube_nodes.model.requests import TOKEN_GROUP, DeclaredNode
 from kube_nodes.model.subject_names import read_names
 
@@ -32,16 +28,6 @@ NODES_GROUP: Final = "system:nodes"
 NODE_PREFIX: Final = "system:node:"
 # The API server binds this user to the role system:node-proxier by itself.
 KUBE_PROXY_USER = "system:kube-proxy"
-
-# A kubelet's request is about 500 bytes; the bound only keeps the parser from large input.
-_MAX_PEM_BYTES: Final = 16384
-_MIN_RSA_BITS: Final = 2048
-_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
-_CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
-# pkcs-9-at-extensionRequest (RFC 2985): how a request asks for extensions.
-_EXTENSION_REQUEST: Final = x509.ObjectIdentifier("1.2.840.113549.1.9.14")
-_PEM_BEGIN: Final = b"-----BEGIN CERTIFICATE REQUEST-----"
-_PEM_END: Final = b"-----END CERTIFICATE REQUEST-----"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +44,18 @@ class CertificateRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What the cluster holds already under a declared node's name, when a request is judged."""
+
+    member: bool = False
+    """Its Node has joined as the declared generation."""
+    ready: bool = False
+    """A kubelet reports its Node Ready."""
+    approved: tuple[CertificateRequest, ...] = ()
+    """First requests that were approved moments ago; the node may not have registered yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the rules say of one request: approve it for `node`, or leave it for `text`."""
 
@@ -67,14 +65,6 @@ class Verdict:
     text: str
     node: DeclaredNode | None = None
     """The declared node that the request is about, if it names one."""
-
-
-class _RefusedError(Exception):
-    """Internal: the first rule that a request breaks."""
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 def read_certificate_request(manifest: Mapping[str, Any]) -> CertificateRequest:
@@ -106,21 +96,40 @@ def index_by_name(nodes: Iterable[DeclaredNode]) -> dict[str, DeclaredNode]:
     return {node.name: node for node in nodes}
 
 
-def judge(request: CertificateRequest, nodes: Mapping[str, DeclaredNode]) -> Verdict:
+def find_node(
+    request: CertificateRequest, nodes: Mapping[str, DeclaredNode]
+) -> DeclaredNode | None:
+    """Find the declared node that a request names; None if it can't be read, or names none."""
+    try:
+        return _identify(request, nodes)[1]
+    except RefusedError:
+        return None
+
+
+def judge(
+    request: CertificateRequest,
+    nodes: Mapping[str, DeclaredNode],
+    standings: Mapping[str, Standing],
+) -> Verdict:
     """Say whether a kubelet's request is approved, or name the first rule that it breaks.
 
     Args:
         request: the request as the API server holds it.
         nodes: declared nodes by Node name (index_by_name).
+        standings: by Node name, of the node that find_node finds, if its own requester asks.
     """
     try:
         parsed, node = _identify(request, nodes)
-    except _RefusedError as refused:
+    except RefusedError as refused:
         return Verdict(approve=False, reason=refused.reason, text=str(refused))
     is_client = request.signer_name == CLIENT_SIGNER
     try:
-        (_check_client if is_client else _check_serving)(request, parsed, node)
-    except _RefusedError as refused:
+        if is_client:
+            _check_client(request, parsed, node)
+            _check_standing(parsed, node, standings[node.name])
+        else:
+            _check_serving(request, parsed, node)
+    except RefusedError as refused:
         return Verdict(approve=False, reason=refused.reason, text=str(refused), node=node)
     kind = "client" if is_client else "serving"
     return Verdict(approve=True, reason=kind, text=f"declared node {node.id}", node=node)
@@ -138,8 +147,8 @@ def judge_user(pem: bytes, user: str, names: Sequence[str] = ()) -> Verdict:
         names: the rest of its subject, as `O=k8s`, in any order.
     """
     try:
-        _check_user(_parse(pem), user, names)
-    except _RefusedError as refused:
+        _check_user(parse(pem), user, names)
+    except RefusedError as refused:
         return Verdict(approve=False, reason=refused.reason, text=str(refused))
     return Verdict(approve=True, reason="client", text=f"user {user}")
 
@@ -149,11 +158,11 @@ def _identify(
 ) -> tuple[x509.CertificateSigningRequest, DeclaredNode]:
     """Parse the request of a kubelet, and find the declared node it names."""
     if request.signer_name not in (CLIENT_SIGNER, SERVING_SIGNER):
-        raise _RefusedError("signer", f"{request.signer_name} is no signer of kubelets")
-    parsed = _parse(request.pem)
+        raise RefusedError("signer", f"{request.signer_name} is no signer of kubelets")
+    parsed = parse(request.pem)
     name = _check_subject(parsed)
     if name not in nodes:
-        raise _RefusedError("node", f"{name!r} is not a declared node")
+        raise RefusedError("node", f"{name!r} is not a declared node")
     return parsed, nodes[name]
 
 
@@ -162,83 +171,77 @@ def _check_user(parsed: x509.CertificateSigningRequest, user: str, names: Sequen
     try:
         found = read_names(parsed.subject)
     except ValueError:
-        raise _RefusedError("subject", "its subject cannot be read") from None
+        raise RefusedError("subject", "its subject cannot be read") from None
     if found != sorted(wanted):
-        raise _RefusedError("subject", f"its subject is not exactly {', '.join(wanted)}")
-    _check_extensions(parsed, san_allowed=False)
+        raise RefusedError("subject", f"its subject is not exactly {', '.join(wanted)}")
+    check_extensions(parsed, san_allowed=False)
 
 
 def _check_client(
     request: CertificateRequest, parsed: x509.CertificateSigningRequest, node: DeclaredNode
 ) -> None:
     _check_usages(request, "client auth")
-    _check_extensions(parsed, san_allowed=False)
+    check_extensions(parsed, san_allowed=False)
     if request.username == node.user:
-        raise _RefusedError(
+        raise RefusedError(
             "renewal",
             "is a renewal by the node itself, which kube-controller-manager approves"
             " (ClusterRole selfnodeclient)",
         )
     if node.requester is None or request.username != node.requester:
-        raise _RefusedError(
+        raise RefusedError(
             "requester", f"{request.username!r} may not ask for {node.user}: not its token"
         )
     wanted = {"system:bootstrappers", TOKEN_GROUP} if node.bootstrap_user is None else set()
     if missing := wanted - request.groups:
-        raise _RefusedError("groups", f"the requester is not in {', '.join(sorted(missing))}")
+        raise RefusedError("groups", f"the requester is not in {', '.join(sorted(missing))}")
+
+
+def _check_standing(
+    parsed: x509.CertificateSigningRequest, node: DeclaredNode, standing: Standing
+) -> None:
+    """Refuse a name that is taken: a token lets one kubelet in, once.
+
+    Its holder could else take the name of a node that runs, and get its pods' secrets.
+    """
+    if standing.member:
+        raise RefusedError(
+            "member",
+            f"{node.id} has joined, and renews its certificate with its own identity;"
+            " raise its generation to let it join anew",
+        )
+    if standing.ready:
+        raise RefusedError("ready", f"a Node {node.name} is Ready already")
+    for other in standing.approved:
+        if _claims(other, node, parsed):
+            raise RefusedError(
+                "rival",
+                f"{other.name} was approved for {node.id} moments ago, with another key:"
+                " either its kubelet was started again, or two machines hold its token",
+            )
+
+
+def _claims(
+    other: CertificateRequest, node: DeclaredNode, parsed: x509.CertificateSigningRequest
+) -> bool:
+    """Tell whether another request is for the same node, with another key."""
+    try:
+        rival = parse(other.pem)
+        return _check_subject(rival) == node.name and rival.public_key() != parsed.public_key()
+    except RefusedError:
+        return False
 
 
 def _check_serving(
     request: CertificateRequest, parsed: x509.CertificateSigningRequest, node: DeclaredNode
 ) -> None:
     _check_usages(request, "server auth")
-    _check_extensions(parsed, san_allowed=True)
+    check_extensions(parsed, san_allowed=True)
     if request.username != node.user:
-        raise _RefusedError("requester", f"{request.username!r} is not {node.user}")
+        raise RefusedError("requester", f"{request.username!r} is not {node.user}")
     if NODES_GROUP not in request.groups:
-        raise _RefusedError("groups", f"the requester is not in {NODES_GROUP}")
+        raise RefusedError("groups", f"the requester is not in {NODES_GROUP}")
     _check_names(parsed, node)
-
-
-def _parse(pem: bytes) -> x509.CertificateSigningRequest:
-    """Parse exactly one PEM block, and check its signature and the strength of its key."""
-    text = pem.strip()
-    if len(pem) > _MAX_PEM_BYTES:
-        raise _RefusedError("size", f"is {len(pem)} bytes; at most {_MAX_PEM_BYTES} are read")
-    if not (text.startswith(_PEM_BEGIN) and text.endswith(_PEM_END)) or text.count(b"-----") != 4:
-        raise _RefusedError("pem", "is not one PEM block CERTIFICATE REQUEST and nothing else")
-    try:
-        parsed = x509.load_pem_x509_csr(text)
-        _check_key(parsed)
-        _check_signature(parsed)
-    except _RefusedError:
-        raise
-    except Exception:
-        # The parser has several kinds of errors, and the input is a stranger's.
-        raise _RefusedError("parse", "cannot be parsed as a PKCS#10 request") from None
-    return parsed
-
-
-def _check_key(parsed: x509.CertificateSigningRequest) -> None:
-    key = parsed.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size < _MIN_RSA_BITS:
-            raise _RefusedError("key", f"RSA key of {key.key_size} bits; {_MIN_RSA_BITS} or more")
-    elif not isinstance(key, ec.EllipticCurvePublicKey):
-        raise _RefusedError("key", "its key is neither RSA nor ECDSA")
-    elif not isinstance(key.curve, _CURVES):
-        raise _RefusedError("key", f"curve {key.curve.name}; P-256, P-384 or P-521")
-
-
-def _check_signature(parsed: x509.CertificateSigningRequest) -> None:
-    if not isinstance(parsed.signature_hash_algorithm, _HASHES):
-        raise _RefusedError("hash", "is not signed with SHA-256, SHA-384 or SHA-512")
-    try:
-        valid = parsed.is_signature_valid
-    except InvalidSignature:
-        valid = False
-    if not valid:
-        raise _RefusedError("signature", "is not signed by its own key")
 
 
 def _check_subject(parsed: x509.CertificateSigningRequest) -> str:
@@ -246,15 +249,15 @@ def _check_subject(parsed: x509.CertificateSigningRequest) -> str:
     try:
         fields = [(attribute.oid, attribute.value) for attribute in parsed.subject]
     except ValueError:
-        raise _RefusedError("subject", "its subject cannot be read") from None
+        raise RefusedError("subject", "its subject cannot be read") from None
     names = [value for oid, value in fields if oid == NameOID.COMMON_NAME]
     organizations = [value for oid, value in fields if oid == NameOID.ORGANIZATION_NAME]
     if organizations != [NODES_GROUP]:
-        raise _RefusedError("organization", f"its organization is not exactly {NODES_GROUP}")
+        raise RefusedError("organization", f"its organization is not exactly {NODES_GROUP}")
     if len(names) != 1 or not isinstance(names[0], str) or not names[0].startswith(NODE_PREFIX):
-        raise _RefusedError("name", f"its common name is not {NODE_PREFIX}NAME")
+        raise RefusedError("name", f"its common name is not {NODE_PREFIX}NAME")
     if len(fields) != 2:
-        raise _RefusedError("subject", "its subject holds more than organization and name")
+        raise RefusedError("subject", "its subject holds more than organization and name")
     return names[0].removeprefix(NODE_PREFIX)
 
 
@@ -263,25 +266,7 @@ def _check_usages(request: CertificateRequest, purpose: str) -> None:
     wanted = {"digital signature", purpose}
     if request.usages - {"key encipherment"} != wanted:
         given = ", ".join(sorted(request.usages)) or "none"
-        raise _RefusedError("usages", f"usages are {given}; expected {', '.join(sorted(wanted))}")
-
-
-def _check_extensions(parsed: x509.CertificateSigningRequest, *, san_allowed: bool) -> None:
-    """Refuse every attribute but one extension request, and in it all but the names."""
-    try:
-        attributes = [attribute.oid for attribute in parsed.attributes]
-        extensions = [extension.oid for extension in parsed.extensions]
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        raise _RefusedError("extensions", "its attributes or extensions cannot be read") from None
-    if [oid for oid in attributes if oid != _EXTENSION_REQUEST] or len(attributes) > 1:
-        raise _RefusedError("attributes", "holds attributes other than one extension request")
-    names = x509.SubjectAlternativeName.oid
-    if others := [oid.dotted_string for oid in extensions if oid != names]:
-        raise _RefusedError("extensions", f"asks for extensions {', '.join(others)}")
-    if names in extensions and not san_allowed:
-        raise _RefusedError("names", "a client certificate has no alternative names")
-    if attributes and not extensions:
-        raise _RefusedError("attributes", "holds an empty extension request")
+        raise RefusedError("usages", f"usages are {given}; expected {', '.join(sorted(wanted))}")
 
 
 def _check_names(parsed: x509.CertificateSigningRequest, node: DeclaredNode) -> None:
@@ -289,7 +274,7 @@ def _check_names(parsed: x509.CertificateSigningRequest, node: DeclaredNode) -> 
     try:
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        raise _RefusedError("names", "a serving certificate needs a DNS name or address") from None
+        raise RefusedError("names", "a serving certificate needs a DNS name or address") from None
     addresses = {ipaddress.ip_address(address) for address in node.addresses}
     dns_names = {name.lower() for name in (node.name, *node.dns_names)}
     rules: dict[type, Callable[[Any], bool]] = {
@@ -297,10 +282,10 @@ def _check_names(parsed: x509.CertificateSigningRequest, node: DeclaredNode) -> 
         x509.IPAddress: lambda value: value in addresses,
     }
     if not list(names):
-        raise _RefusedError("names", "a serving certificate needs a DNS name or address")
+        raise RefusedError("names", "a serving certificate needs a DNS name or address")
     for name in names:
         rule = rules.get(type(name))
         if rule is None:
-            raise _RefusedError("names", "alternative names are DNS names and addresses only")
+            raise RefusedError("names", "alternative names are DNS names and addresses only")
         if not rule(name.value):
-            raise _RefusedError("names", f"{name.value} is not declared for node {node.id}")
+            raise RefusedError("names", f"{name.value} is not declared for node {node.id}")

@@ -16,3 +16,12 @@ def clean_lines(text: str | bytes, most: int) -> str:
         text = text[: most * 4].decode("utf-8", errors="replace")
     kept = (each if each.isprintable() or each == "\n" else " " for each in text[:most])
     return "".join(kept).replace("\ufffd", "?")
+
+
+def plain(text: str, most: int = 2000) -> str:
+    """Write what cannot be printed as an escape: one line that still says what was there.
+
+    Names of certificate requests may be anything but a slash and a per cent sign.
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"

@@ -62,6 +62,8 @@ class Recipe:
     """DER of attributes, in place of the builder's."""
     wrap: tuple[bytes, bytes] = (b"", b"")
     """Text before and after the PEM block."""
+    body: bytes = b""
+    """Text at the begin of the PEM block's body."""
     label: bytes = b"CERTIFICATE REQUEST"
     spoil: str = ""
     """What is broken after signing: signature, truncated, or foreign-key."""
@@ -219,4 +221,5 @@ def _wrapped(request: bytes, recipe: Recipe) -> bytes:
     body = base64.encodebytes(request)
     before, after = recipe.wrap
     label = recipe.label
-    return before + b"-----BEGIN %s-----\n%s-----END %s-----\n" % (label, body, label) + after
+    block = b"-----BEGIN %s-----\n%s%s-----END %s-----\n"
+    return before + block % (label, recipe.body, body, label) + after

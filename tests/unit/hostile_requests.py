@@ -95,6 +95,7 @@ _BOTH = [
         make("a second block", "pem", wrap=(b"", b"-----BEGIN X-----\nAA==\n-----END X-----\n")),
         make("a certificate's label", "pem", label=b"CERTIFICATE"),
         make("the old label", "pem", label=b"NEW CERTIFICATE REQUEST"),
+        make("a header in the block", "pem", body=b"Proc-Type: 4,ENCRYPTED\n\n"),
         make("a large request", "size", wrap=(b"", b"\n" * 20_000)),
         make("an unknown signer", "signer", signer="example.com/kubelet"),
         make("the users' signer", "signer", signer="kubernetes.io/kube-apiserver-client"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -13,13 +14,16 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kube_nodes.model import certificate_requests as rules
 from kube_nodes.model.certificate_requests import (
     CertificateRequest,
+    Standing,
+    Verdict,
     is_pending,
-    judge,
     judge_user,
     read_certificate_request,
 )
+from kube_nodes.model.requests import DeclaredNode
 from tests.unit.certificate_requests import (
     CLIENT,
     NODE,
@@ -31,6 +35,14 @@ from tests.unit.certificate_requests import (
     make_request,
 )
 from tests.unit.hostile_requests import HOSTILE
+
+_NEW = dict.fromkeys(NODES, Standing())
+
+
+def judge(request: CertificateRequest, nodes: Mapping[str, DeclaredNode]) -> Verdict:
+    """Judge it where the cluster knows nothing of the nodes yet."""
+    return rules.judge(request, nodes, _NEW)
+
 
 _CASES = pytest.mark.parametrize("case", HOSTILE, ids=[case.title for case in HOSTILE])
 
@@ -118,6 +130,41 @@ def test_arbitrary_bytes_are_refused_and_never_raise(content: bytes, framed: boo
 def test_no_other_requester_is_let_in(username: str, groups: frozenset[str]) -> None:
     request = replace(make_request(CLIENT), username=username, groups=groups)
     assert not judge(request, NODES).approve
+
+
+_OTHER_KEY = make_request(replace(CLIENT, key="p384"))
+_OF_N3 = (CLIENT.subject[0], (NameOID.COMMON_NAME, "system:node:n3"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "standing"),
+    [
+        ("member", Standing(member=True)),
+        ("member", Standing(member=True, ready=True)),
+        ("ready", Standing(ready=True)),
+        ("rival", Standing(approved=(_OTHER_KEY,))),
+        ("client", Standing(approved=(make_request(CLIENT),))),
+        ("client", Standing(approved=(make_request(replace(CLIENT, subject=_OF_N3)),))),
+        ("client", Standing(approved=(replace(_OTHER_KEY, pem=b"not a request"),))),
+    ],
+    ids=["member", "member-ready", "ready", "rival", "same-key", "other-node", "unreadable"],
+)
+def test_a_name_that_is_taken_is_refused_to_its_own_token(reason: str, standing: Standing) -> None:
+    verdict = rules.judge(make_request(CLIENT), NODES, {**_NEW, "n1": standing})
+    assert verdict.reason == reason, verdict.text
+    assert verdict.approve == (reason == "client")
+
+
+def test_a_name_that_is_taken_is_refused_to_the_static_user_too() -> None:
+    recipe = replace(CLIENT, username="kubelet-bootstrap", subject=_OF_N3)
+    taken = {**_NEW, "n3": Standing(member=True)}
+    assert rules.judge(make_request(recipe), NODES, _NEW).approve
+    assert rules.judge(make_request(recipe), NODES, taken).reason == "member"
+
+
+def test_a_member_gets_its_serving_certificate_renewed() -> None:
+    taken = {**_NEW, "n1": Standing(member=True, ready=True)}
+    assert rules.judge(make_request(SERVING), NODES, taken).approve
 
 
 def _manifest(recipe: Recipe) -> dict[str, object]:
