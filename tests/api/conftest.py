@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from kube_nodes.membership.__main__ import main
 from kube_nodes.model.requests import (
+    TOKEN_GROUP,
     Cluster,
     DeclaredNode,
     Drain,
@@ -91,7 +93,13 @@ class Machine:
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """One control plane for all tests: each has a node of its own."""
-    directory = tmp_path_factory.mktemp("control-plane")
+    with run_cluster(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@contextmanager
+def run_cluster(directory: Path) -> Iterator[ControlPlane]:
+    """Start a control plane with our bindings, and those of the static token."""
     flags = {
         "enable-bootstrap-token-auth": "true",
         "enable-admission-plugins": "NodeRestriction",
@@ -100,8 +108,11 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     }
     line = f'{STATIC_TOKEN},kubelet-bootstrap,10001,"system:bootstrappers"\n'
     with run_control_plane(directory, flags, line) as running, _controller_manager(running):
-        _bind(running, "bootstrap", "Group", "system:bootstrappers:kube-nodes")
-        _bind(running, "static", "User", "kubelet-bootstrap")
+        role = "system:node-bootstrapper"
+        _bind(running, "bootstrap", role, "Group", TOKEN_GROUP)
+        _bind(running, "static", role, "User", "kubelet-bootstrap")
+        renewal = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient"
+        _bind(running, "renewal", renewal, "Group", "system:nodes")
         yield running
 
 
@@ -120,6 +131,11 @@ def cluster(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 @pytest.fixture
 def machine(plane: ControlPlane, cluster: Cluster) -> Machine:
     """A node that nobody has seen yet; its token's Secret is closed, as Pulumi declares it."""
+    return make_machine(plane, cluster)
+
+
+def make_machine(plane: ControlPlane, cluster: Cluster) -> Machine:
+    """Declare one more node."""
     number = next(_numbers)
     name, address = f"n{number}", f"10.0.0.{number}"
     token = Token(id=f"abc{number:03}", secret="0123456789abcdef")
@@ -173,15 +189,14 @@ def declare_closed(machine: Machine) -> None:
     machine.plane.apply(machine.secret_path, secret, "pulumi")
 
 
-def _bind(plane: ControlPlane, name: str, kind: str, subject: str) -> None:
-    """Let a subject ask for nodes' certificates, as components/cluster_rbac.py declares it."""
+def _bind(plane: ControlPlane, name: str, role: str, kind: str, subject: str) -> None:
+    """Bind a role to a subject, as components/cluster_rbac.py declares it."""
     group = "rbac.authorization.k8s.io"
-    role = {"apiGroup": group, "kind": "ClusterRole", "name": "system:node-bootstrapper"}
     binding = {
         "apiVersion": f"{group}/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": f"kube-nodes-{name}"},
-        "roleRef": role,
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
         "subjects": [{"apiGroup": group, "kind": kind, "name": subject}],
     }
     plane.apply(f"/apis/{group}/v1/clusterrolebindings/kube-nodes-{name}", binding)
@@ -204,7 +219,8 @@ class _controller_manager:  # noqa: N801 (used as a `with` block, like a functio
                 f"--kubeconfig={plane.kubeconfig}",
                 f"--cluster-signing-cert-file={directory / 'ca.crt'}",
                 f"--cluster-signing-key-file={directory / 'ca.key'}",
-                "--controllers=certificatesigningrequest-signing-controller,token-cleaner-controller"
+                # No token cleaner, as in most clusters: an expired token stays until we close it.
+                "--controllers=certificatesigningrequest-signing-controller"
                 ",certificatesigningrequest-approving-controller",
                 "--leader-elect=false",
                 "--secure-port=0",

@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,17 @@ class Kubelet:
         self.register()
         self.request_serving()
 
-    def bootstrap(self, token: str, common_name: str = "") -> None:
+    def bootstrap(
+        self,
+        token: str,
+        common_name: str = "",
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         """Ask for a client certificate with a bootstrap token, and take it when it comes."""
         key = ec.generate_private_key(ec.SECP256R1())
         pem = make_request(key, common_name or f"system:node:{self.name}")
         name = self.request(pem, "kubernetes.io/kube-apiserver-client-kubelet", "client", token)
+        meanwhile()
         certificate = self._await_certificate(name, token)
         self.identity = self._context()
         with tempfile.NamedTemporaryFile() as file:
@@ -73,6 +80,11 @@ class Kubelet:
         key = ec.generate_private_key(ec.SECP256R1())
         pem = make_request(key, f"system:node:{self.name}", names)
         return self.request(pem, "kubernetes.io/kubelet-serving", "server")
+
+    def request_client(self) -> str:
+        """Ask for another client certificate, as the node itself; return the request's name."""
+        pem = make_request(ec.generate_private_key(ec.SECP256R1()), f"system:node:{self.name}")
+        return self.request(pem, "kubernetes.io/kube-apiserver-client-kubelet", "client")
 
     def request(self, pem: bytes, signer: str, purpose: str, token: str = "") -> str:
         """Send a certificate request, again while the token is refused; return its name."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kube_nodes.membership import readiness
-from kube_nodes.model.requests import Runs
+from kube_nodes.model.requests import Runs, Token
 from tests.api.conftest import Machine, Result, declare_closed, in_background
 from tests.api.kubelet import REQUESTS, Kubelet
 
@@ -206,12 +206,14 @@ def test_another_machine_under_a_members_id_is_refused_at_once_and_joins_as_a_ne
     assert f"{member.node.id} is now another machine" in result.err
     assert "or raise its generation" in result.err
 
-    newer = replace(moved, generation=2)
-    assert run("prepare", member.prepare(node=newer)).status == 0
+    token = Token(id=f"new{member.token.id[3:]}", secret=member.token.secret)
+    newer = replace(moved, generation=2, token_id=token.id)
+    anew = replace(member, node=newer, token=token)
+    assert run("prepare", anew.prepare()).status == 0
     assert not member.plane.exists(member.path)
     kubelet = Kubelet(member.plane, member.node.name, address="10.0.9.9", machine_id=machine_id)
-    thread = in_background(lambda: kubelet.join(member.bearer))
-    result = run("join", member.join(node=newer, runs=runs))
+    thread = in_background(lambda: kubelet.join(anew.bearer))
+    result = run("join", anew.join(runs=runs))
     thread.join()
     assert result.status == 0, result.err
     assert member.annotations()["kube-nodes/generation"] == "2"

@@ -28,8 +28,8 @@ from lab.tools.cache import Cache, default_cache_root
 from lab.tools.detect import find_in_cache
 from lab.tools.pins import KUBERNETES_DEFAULT, catalogue
 
-READY_SECONDS = 60
-_TOKEN = "only-for-this-test"
+READY_SECONDS = 180
+ADMIN_TOKEN = "only-for-this-test"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ControlPlane:
             self.server + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {_TOKEN}", "Content-Type": content_type},
+            headers={"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": content_type},
         )
         context = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
         try:
@@ -117,7 +117,7 @@ def run_control_plane(
     etcd, api_server = _executables()
     etcd_port, peer_port, port = _free_ports(3)
     _write_pki(directory)
-    (directory / "tokens.csv").write_text(f'{_TOKEN},admin,admin,"system:masters"\n{tokens}')
+    (directory / "tokens.csv").write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n{tokens}')
     plane = ControlPlane(directory, f"https://127.0.0.1:{port}")
     plane.kubeconfig.write_text(yaml.safe_dump(make_kubeconfig(plane)))
     client = f"http://127.0.0.1:{etcd_port}"
@@ -166,7 +166,7 @@ def make_kubeconfig(plane: ControlPlane, server: str = "") -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "admin", "user": {"token": _TOKEN}}],
+        "users": [{"name": "admin", "user": {"token": ADMIN_TOKEN}}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
         "current-context": "test",
     }
