@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,9 @@ from lab.tools.detect import find_in_cache
 from lab.tools.pins import KUBERNETES_DEFAULT, catalogue
 from tests.api.kubelet import Kubelet
 from tests.plugins.control_plane import ControlPlane, run_control_plane
+
+if TYPE_CHECKING:
+    from tests.api.attack import Attack
 
 _numbers = itertools.count(1)
 
@@ -116,16 +119,44 @@ def run_cluster(directory: Path) -> Iterator[ControlPlane]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def cluster_under_attack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
+    """Start another control plane, for strangers with credentials."""
+    from tests.api.attack import give_identities, open_tokens, run_attack
+
+    with run_attack(tmp_path_factory.mktemp("attack")) as running:
+        with pytest.MonkeyPatch.context() as patch:
+            use_kubeconfig(patch, running.plane)
+            open_tokens()
+            give_identities(running)
+        yield running
+
+
+@pytest.fixture
+def attack(cluster_under_attack: Attack, monkeypatch: pytest.MonkeyPatch) -> Attack:
+    """The cluster with all tokens open, as a stranger would choose the moment, and no request."""
+    from tests.api.attack import open_tokens
+
+    use_kubeconfig(monkeypatch, cluster_under_attack.plane)
+    open_tokens()
+    cluster_under_attack.clear()
+    return cluster_under_attack
+
+
 @pytest.fixture
 def cluster(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """The cluster as the operator's kubeconfig reaches it."""
-    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
-    # Read once when the client is imported, which other tests may have done before.
-    monkeypatch.setattr(
-        "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(plane.kubeconfig)
-    )
+    use_kubeconfig(monkeypatch, plane)
     uid = plane.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
     return Cluster(uid=uid)
+
+
+def use_kubeconfig(monkeypatch: pytest.MonkeyPatch, plane: ControlPlane) -> None:
+    """Make it the operator's kubeconfig."""
+    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
+    # Read once when the client is imported, which other tests may have done before.
+    location = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
+    monkeypatch.setattr(location, str(plane.kubeconfig))
 
 
 @pytest.fixture
