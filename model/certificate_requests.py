@@ -207,8 +207,8 @@ def _check_standing(
     if standing.member:
         raise RefusedError(
             "member",
-            f"{node.id} has joined, and renews its certificate with its own identity;"
-            " raise its generation to let it join anew",
+            f"{node.id} is a member, and a member renews with its own certificate;"
+            " to let its host join anew, raise its generation",
         )
     if standing.ready:
         raise RefusedError("ready", f"a Node {node.name} is Ready already")
