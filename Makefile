@@ -4,6 +4,9 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+STACK ?= dev
+# `dev` is the lab's stack and has its environment; any other has the one that make was called in.
+IN_STACK = $(if $(filter dev,$(STACK)),lab=$$($(RUN) lab env) && eval "$$lab" &&)
 # What the tests run: a whole cluster, and the node's programs of every version.
 TOOLS := $(RUN) lab.tools && for version in 1.36.3 1.35.4; do \
 	$(RUN) lab.tools --kubernetes $$version --only kubelet,kube-proxy || exit 1; done
@@ -17,7 +20,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 .PHONY: help
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
-	@echo "Variables: HOSTS=n1,n2,n3  KUBERNETES=1.37.2  NODE=n1"
+	@echo "Variables: HOSTS=n1,n2,n3  KUBERNETES=1.37.2  NODE=n1  STACK=dev"
 	@echo "A second lab: LAB_DIR=<its folder> SUBNET=10.98.1.0/24 BRIDGE=knlab1"
 
 .PHONY: install
@@ -42,7 +45,11 @@ table: $(VENV)/.installed ## show the nodes as the cluster sees them
 
 .PHONY: approve
 approve: $(VENV)/.installed ## approve pending certificate requests of declared nodes; close tokens, undo cordons left behind
-	@eval "$$($(RUN) lab env)" && pulumi stack output inventory --show-secrets --stack dev | ./membership/run approve
+	@$(IN_STACK) pulumi stack output inventory --show-secrets --stack $(STACK) | ./membership/run approve
+
+.PHONY: show
+show: $(VENV)/.installed ## show every option of a node and where it was written: make show NODE=n1 (ALL=1: defaults too)
+	@$(IN_STACK) $(RUN) kube_nodes.fleet show --stack $(STACK) --node $(or $(NODE),n1) $(if $(ALL),--all) $(if $(JSON),--json)
 
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays
