@@ -43,6 +43,10 @@ preview: $(VENV)/.installed ## show what `pulumi up` would change, line by line
 table: $(VENV)/.installed ## show the nodes as the cluster sees them
 	@$(RUN) lab.stack table
 
+.PHONY: verify
+verify: $(VENV)/.installed ## compare every host and Node with what is declared; ALL=1 shows what is well, JSON=1
+	@eval "$$($(RUN) lab env)" && $(RUN) kube_nodes.fleet verify --stack dev $(if $(ALL),--all) $(if $(JSON),--json)
+
 .PHONY: approve
 approve: $(VENV)/.installed ## approve pending certificate requests of declared nodes; close tokens, undo cordons left behind
 	@$(IN_STACK) pulumi stack output inventory --show-secrets --stack $(STACK) | ./membership/run approve

@@ -217,6 +217,23 @@ class NodesStack:
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout.decode(errors="replace")
 
+    def verify(self) -> tuple[int, list[dict[str, str]]]:
+        """Run verify; return its exit status, and the findings that are not ok."""
+        done = subprocess.run(
+            [".venv/bin/python", "-m", "kube_nodes.fleet", "verify", "--stack", "dev", "--json"],
+            cwd=self.stack.project,
+            env=self.stack.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.printed += [done.stdout, done.stderr]
+        assert done.stdout, done.stderr
+        document = json.loads(done.stdout)
+        assert document["nodes"] == ["n1", "n2"]
+        assert len(document["findings"]) > 80
+        return done.returncode, [each for each in document["findings"] if each["level"] != "ok"]
+
     def start_times(self, host: str) -> dict[str, str]:
         show = "systemctl show --value -p ExecMainStartTimestampMonotonic"
         units = ("kubelet", "kube-proxy")

@@ -17,6 +17,7 @@ import pytest
 from lab import lifecycle
 from lab.spec import LabSpec
 from lab.stack import Stack
+from tests.lab.dns_server import cluster_dns
 from tests.lab.nodes_stack import NodesStack, copy_project
 
 pytestmark = pytest.mark.lab
@@ -45,6 +46,75 @@ def test_up_joins_both_hosts_and_a_service_answers_from_each(nodes: NodesStack) 
         if pod["status"]["phase"] == "Running"
     }
     assert running == {"n1", "n2"}
+
+
+_DNS = "service-check.kube-nodes.svc.cluster.local at 10.96.0.10"
+_PATH = "{.spec.clusterIP}"
+
+
+def test_verify_finds_a_new_stack_well_in_every_line(nodes: NodesStack) -> None:
+    service = nodes.kubectl("get", "service", "-n", "kube-nodes", "service-check", "-o",
+                            f"jsonpath={_PATH}")  # fmt: skip
+    with cluster_dns(nodes, "10.96.0.10", service):
+        assert nodes.verify() == (0, [])
+
+
+# What somebody does on a host by hand, and what undoes it.
+_FAULTS = {
+    "n1": (
+        "echo '# by hand' >>/var/lib/kubelet/config.yaml; chmod 644 /etc/kubernetes/proxy.conf;"
+        " systemctl disable kubelet; d=/etc/systemd/system/kube-proxy.service.d; mkdir $d;"
+        " printf '[Service]\\nNice=1\\n' >$d/10-x.conf; systemctl daemon-reload",
+        "sed -i '$d' /var/lib/kubelet/config.yaml; chmod 600 /etc/kubernetes/proxy.conf;"
+        " rm -r /etc/systemd/system/kube-proxy.service.d; systemctl enable kubelet;"
+        " systemctl daemon-reload",
+    ),
+    "n2": ("systemctl stop kube-proxy", "systemctl start kube-proxy"),
+}
+_MANUALS = (
+    "Failed to execute iptables-restore for nat: exit status 1 (iptables-restore: line 7 failed"
+)
+# A line of kube-proxy's own journal: whoever writes it must be in its cgroup while it is read.
+_WRITE = f"""p=$(systemctl show -p MainPID --value kube-proxy)
+for d in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+  g=$(sed -n 's/^0:://p; s/^[0-9]*:name=systemd://p' /proc/$p/cgroup | head -n 1)
+  [ ! -e $d$g/cgroup.procs ] || echo $$ >$d$g/cgroup.procs
+done
+systemd-cat -t kube-proxy sh -c 'echo "E1126 1 proxier.go:423] {_MANUALS}"; sleep 0.5'
+journalctl --sync"""
+
+
+def test_verify_finds_every_planted_fault_and_nothing_else(nodes: NodesStack) -> None:
+    nodes.ssh("n1", _WRITE)
+    for host, (plant, _) in _FAULTS.items():
+        nodes.ssh(host, plant)
+    nodes.kubectl("label", "node", "n1", "kube-nodes/pool-")
+    nodes.kubectl("cordon", "n2")
+    try:
+        status, found = nodes.verify()
+    finally:
+        nodes.kubectl("label", "node", "n1", "kube-nodes/pool=workers")
+        nodes.kubectl("uncordon", "n2")
+        for host, (_, undo) in _FAULTS.items():
+            nodes.ssh(host, undo)
+    assert status == 1
+    assert {(each["node"], each["what"]) for each in found if each["level"] == "failed"} == {
+        ("n1", "/var/lib/kubelet/config.yaml"),
+        ("n1", "/etc/kubernetes/proxy.conf"),
+        ("n1", "unit kubelet"),
+        ("n1", "unit kube-proxy"),
+        ("n1", "Node labels"),
+        ("n2", "unit kube-proxy"),
+        ("n2", "health of kube-proxy"),
+        ("n2", "mode of kube-proxy"),
+        ("n2", "Node schedulable"),
+    }
+    notes = {(each["node"], each["what"]) for each in found if each["level"] != "failed"}
+    message = "journal of kube-proxy: iptables-restore"
+    assert notes == {("n1", message), ("n1", _DNS), ("n2", _DNS)}
+    (note,) = (each for each in found if each["what"] == message)
+    assert _MANUALS in note["value"]
+    assert "kubernetes#68447" in note["rule"]
 
 
 def test_a_joined_node_can_be_asked_for_logs(nodes: NodesStack) -> None:

@@ -1,0 +1,136 @@
+"""Is a certificate on a host the declared one: whose, who vouches for it, how long it lasts."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import NameOID
+
+from kube_nodes.model.expectation import ExpectedCertificate
+from kube_nodes.model.findings import Finding, Level
+
+# Time for a few maintenance windows, for what nothing renews by itself.
+WARN_DAYS = 30
+# A kubelet asks for a new certificate when 70 to 90 percent of its life are over.
+# Source: k8s.io/client-go/util/certificate, nextRotationDeadline.
+RENEWED_BY = 0.9
+
+
+def judge_certificate(
+    expected: ExpectedCertificate, pem: str, ca_certificate: str, now: datetime.datetime
+) -> Finding:
+    """Compare a certificate with what is declared; everything that is wrong in one finding.
+
+    Args:
+        expected: what is declared.
+        pem: the certificates of its file, the host's own first; not trusted.
+        ca_certificate: the cluster's CA, one certificate or several.
+        now: the time to compare its life with.
+    """
+    if not pem:
+        return _finding(expected, Level.FAILED, "no certificate is there", "it is expected")
+    try:
+        chain = x509.load_pem_x509_certificates(pem.encode())
+        faults = list(_faults(expected, chain, ca_certificate))
+        life, level = _life(expected, chain[0], now)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        return _finding(
+            expected, Level.FAILED, f"can't be read ({type(error).__name__})", "it is damaged"
+        )
+    if faults:
+        return _finding(expected, Level.FAILED, "; ".join((*faults, life)))
+    rule = "" if level is Level.OK else "it is not renewed in time"
+    return _finding(expected, level, f"{_subject(chain[0])}, {life}", rule)
+
+
+def _finding(expected: ExpectedCertificate, level: Level, value: str, rule: str = "") -> Finding:
+    return Finding(
+        node="",
+        what=f"{expected.name} in {expected.path}",
+        level=level,
+        value=value,
+        rule=rule,
+        remedy="" if level is Level.OK else expected.remedy,
+    )
+
+
+def _faults(
+    expected: ExpectedCertificate, chain: list[x509.Certificate], ca_certificate: str
+) -> Iterator[str]:
+    leaf = chain[0]
+    names = _values(leaf, NameOID.COMMON_NAME)
+    if names != [expected.common_name]:
+        yield f"is of {_subject(leaf)}, not of {expected.common_name}"
+    organizations = frozenset(_values(leaf, NameOID.ORGANIZATION_NAME))
+    if expected.organizations is not None and organizations != expected.organizations:
+        yield f"has the groups {sorted(organizations)}, not {sorted(expected.organizations)}"
+    missing = {ipaddress.ip_address(each) for each in expected.addresses} - _addresses(leaf)
+    if missing:
+        yield f"is not good for {', '.join(sorted(map(str, missing)))}"
+    if not _is_vouched_for(chain, x509.load_pem_x509_certificates(ca_certificate.encode())):
+        issuer = leaf.issuer.rfc4514_string()[:100]
+        yield f"was not issued by the cluster's CA, but by {issuer}"
+
+
+def _is_vouched_for(chain: list[x509.Certificate], authorities: list[x509.Certificate]) -> bool:
+    """Follow the file's own chain upwards until one of the CA's certificates has signed."""
+    current, others = chain[0], chain[1:10]
+    while True:
+        if any(_issued(current, authority) for authority in authorities):
+            return True
+        above = next((each for each in others if _issued(current, each)), None)
+        if above is None:
+            return False
+        others.remove(above)
+        current = above
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _life(
+    expected: ExpectedCertificate, leaf: x509.Certificate, now: datetime.datetime
+) -> tuple[str, Level]:
+    begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    days = (end - now).days
+    until = f"{end:%Y-%m-%d}"
+    if now >= end:
+        return f"expired on {until}", Level.FAILED
+    if now < begin:
+        return f"is valid from {begin:%Y-%m-%dT%H:%M:%SZ} on, which is still to come", Level.FAILED
+    text = f"{days} days left, until {until}"
+    if expected.renews:
+        return text, Level.FAILED if now - begin > (end - begin) * RENEWED_BY else Level.OK
+    return text, Level.NOTE if days < WARN_DAYS else Level.OK
+
+
+def _values(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[str]:
+    return [str(each.value) for each in certificate.subject.get_attributes_for_oid(oid)]
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    """Show the subject, short: what a host shows is not trusted."""
+    text = certificate.subject.rfc4514_string()[:150]
+    return "".join(each if each.isprintable() else "?" for each in text) or "nobody"
+
+
+def _addresses(
+    certificate: x509.Certificate,
+) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    found: Iterable[object] = names.get_values_for_type(x509.IPAddress)
+    return {
+        each for each in found if isinstance(each, ipaddress.IPv4Address | ipaddress.IPv6Address)
+    }
