@@ -55,6 +55,10 @@ approve: $(VENV)/.installed ## approve pending certificate requests of declared 
 show: $(VENV)/.installed ## show every option of a node and where it was written: make show NODE=n1 (ALL=1: defaults too)
 	@$(IN_STACK) $(RUN) kube_nodes.fleet show --stack $(STACK) --node $(or $(NODE),n1) $(if $(ALL),--all) $(if $(JSON),--json)
 
+.PHONY: preflight
+preflight: $(VENV)/.installed ## look at all hosts and the cluster before an up; changes nothing (STACK=, JSON=1)
+	@$(IN_STACK) $(RUN) kube_nodes.fleet preflight --stack $(STACK) $(if $(JSON),--json)
+
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays
 	@$(RUN) lab.stack destroy

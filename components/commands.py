@@ -8,7 +8,7 @@ is constant and short, since a failure prints it; logic and data travel on stdin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pulumi
 import pulumi_command as command
@@ -49,7 +49,7 @@ def remote_command(
     opts: pulumi.ResourceOptions,
     removes: bool = False,
     secret_output: bool = False,
-    tells: bool = False,
+    shows: Literal["none", "stdout", "stderr"] = "none",
 ) -> command.remote.Command:
     """Declare a script that is sent to a host and run there.
 
@@ -61,7 +61,7 @@ def remote_command(
         opts: the resource's options.
         removes: the script also knows the action `remove`, for the resource's delete.
         secret_output: what the script prints is secret.
-        tells: the engine shows what the script prints.
+        shows: what of its output the engine shows while it runs.
     """
     ssh = host.ssh
     if secret_output:
@@ -82,7 +82,7 @@ def remote_command(
         else None,
         stdin=stdin,
         add_previous_output_in_env=False,
-        logging=command.remote.Logging.STDOUT if tells else command.remote.Logging.NONE,
+        logging=command.remote.Logging(shows),
         opts=opts,
     )
 

@@ -86,6 +86,6 @@ class StaticToken(pulumi.ComponentResource):
             pulumi.Output.secret(text),
             private_key=args.ssh_private_key,
             removes=True,
-            tells=True,
+            shows="stdout",
             opts=pulumi.ResourceOptions(parent=self),
         )

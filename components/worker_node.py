@@ -13,6 +13,7 @@ from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command,
 from kube_nodes.components.service_check import ServiceCheckTarget
 from kube_nodes.components.static_token import StaticToken
 from kube_nodes.model.cluster import Cluster
+from kube_nodes.model.machine import parse_facts
 from kube_nodes.model.nodes import Node, NodeBinaries
 from kube_nodes.model.requests import (
     LABELS_VARIABLE,
@@ -24,6 +25,7 @@ from kube_nodes.model.requests import (
     PrepareRequest,
     Runs,
     Token,
+    parse_open_until,
     render_labels,
     render_taints,
 )
@@ -86,7 +88,7 @@ class WorkerNode(pulumi.ComponentResource):
         self._token, self._static = self._find_token()
         if args.node.is_worker:
             last = prepare = self._prepare(preflight)
-        credentials = self._credentials(last)
+        credentials = self._credentials(prepare, last)
         units_text = render_node_units(args.cluster, args.node, args.binaries)
         units = self._units(units_text, credentials)
         verified: command.local.Command | command.remote.Command = units
@@ -112,8 +114,14 @@ class WorkerNode(pulumi.ComponentResource):
         return remote_command(
             f"{self._name}-preflight",
             self._args.node,
-            render_node_preflight(self._args.cluster, self._args.node),
+            render_node_preflight(
+                self._args.cluster,
+                self._args.node,
+                downloads=self._args.binaries is not None,
+            ),
             private_key=self._args.ssh_private_key,
+            # Its notes stop nothing, so no error would show them.
+            shows="stderr",
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -137,16 +145,17 @@ class WorkerNode(pulumi.ComponentResource):
             lambda values: Token(id=values[0], secret=values[1])
         )
 
-    def _prepare(self, preflight: pulumi.Resource) -> command.local.Command:
+    def _prepare(self, preflight: command.remote.Command) -> command.local.Command:
         """Open the token before the kubelet starts; drain where the kubelet's minor changes."""
         static = self._static.token if self._static else None
-        request = pulumi.Output.all(self._opened(), static).apply(
+        request = pulumi.Output.all(self._opened(), static, preflight.stdout).apply(
             lambda values: PrepareRequest(
                 cluster=self._args.cluster.identity,
                 node=self._declared(),
                 token=values[0],
                 static_token=values[1],
                 drain=self._drain(),
+                machine=parse_facts(values[2]),
             ).to_json()
         )
         # The static token is in its files before it is tried.
@@ -160,14 +169,22 @@ class WorkerNode(pulumi.ComponentResource):
             opts=self._after(*filter(None, (token, preflight))),
         )
 
-    def _credentials(self, last: pulumi.Resource) -> command.remote.Command:
+    def _credentials(
+        self, prepare: command.local.Command | None, last: pulumi.Resource
+    ) -> command.remote.Command:
         """Write what is secret: the bootstrap kubeconfig and kube-proxy's."""
         args, own = self._args, self._token
         bearer = self._static.token if self._static else None
         if own:
             bearer = pulumi.Output.concat(own.id, ".", own.secret)
-        text = pulumi.Output.all(bearer, args.kube_proxy_certificate, args.kube_proxy_key).apply(
-            lambda values: render_node_credentials(args.cluster, args.node, *values)
+        # While the token is open, the host tries it before it replaces a file.
+        token_end = prepare.stdout.apply(parse_open_until) if prepare else None
+        text = pulumi.Output.all(
+            bearer, args.kube_proxy_certificate, args.kube_proxy_key, token_end
+        ).apply(
+            lambda values: render_node_credentials(
+                args.cluster, args.node, *values[:3], token_end=values[3]
+            )
         )
         return remote_command(
             f"{self._name}-credentials",

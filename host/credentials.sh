@@ -34,7 +34,7 @@ vouch() {
     --retry-connrefused -H 'Content-Type: application/json' -w ' %{http_code}' \
     -d '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}' \
     "$(sed -n 's/^ *server: *//p' "$n")/apis/authentication.k8s.io/v1/selfsubjectreviews" 2>&1)
-  exec 5>&- 6>&-
+  exec 5>&-
   # Also where it may not ask (403, before 1.28), the answer names the user.
   case $e in *'"system:kube-proxy'[\"\\]*) return ;; esac
   die "$1: the API server does not know kube-proxy by this certificate, which ends $end:" \

@@ -46,14 +46,21 @@ def check_cluster(
     Raises:
         MembershipError: another cluster, or every finding in one text.
     """
-    api = reach(cluster)
+    faults = list(cluster_faults(reach(cluster), static_token, client_group))
+    if faults:
+        raise MembershipError("; ".join(faults) + ". Nothing was changed")
+
+
+def cluster_faults(
+    api: Api, static_token: StaticTokenSettings | None, client_group: str | None
+) -> Iterator[str]:
+    """Tell what is wrong with the cluster's RBAC, each as `fault; remedy`."""
     user, group = (static_token.user, static_token.group) if static_token else ("", "")
     ours = _Subjects(groups=_OUR_GROUPS | {group}, user=user)
-    findings = [*_missing_roles(api), *_auto_approvals(api, ours)]
+    yield from _missing_roles(api)
+    yield from _auto_approvals(api, ours)
     if client_group:
-        findings += _rights_of(api, client_group)
-    if findings:
-        raise MembershipError("; ".join(findings) + ". Nothing was changed")
+        yield from _rights_of(api, client_group)
 
 
 def _missing_roles(api: Api) -> Iterator[str]:

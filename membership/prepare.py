@@ -11,8 +11,9 @@ from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.drain import drain
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.machines import refuse_twins
 from kube_nodes.membership.progress import Progress
-from kube_nodes.model.requests import PrepareRequest
+from kube_nodes.model.requests import PrepareRequest, render_open_until
 from kube_nodes.model.version_skew import check_skew
 
 _DELETE_SECONDS = 30.0
@@ -25,7 +26,8 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
     A member whose kubelet's minor version changes is drained (in-place minor upgrades are
     unsupported); it stays cordoned until `join` finds it Ready. A node that is no member yet gets
     its token opened before its kubelet starts: a kubelet that is refused first backs off. The Node
-    of an unfinished join stays: a running kubelet would not register another one.
+    of an unfinished join stays: a running kubelet would not register another one. A machine whose
+    numbers another Node reports is refused.
     """
     api = reach(request.cluster)
     declared = request.node
@@ -40,18 +42,20 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
         with _undoing_cordon(api, declared.name, progress):
             drain(api, node, request.drain, progress, remedy=_DRAIN_REMEDY)
         return f"drained for {declared.version}"
+    refuse_twins(api, declared.name, request.machine)
     if node is not None and (not nodes.is_joining(node) or nodes.is_elsewhere(node, declared)):
         _take_out(api, node, request, progress)
-    if request.token is not None:
-        tokens.open_token(api, request.token, declared.name)
-        try:
-            tokens.try_token(api, request.token)
-        except MembershipError:
-            tokens.close_token(api, request.token.id)
-            raise
     if request.static_token is not None:
         tokens.try_static_token(api, request.static_token, str(declared.bootstrap_user))
-    return "joining"
+    if request.token is None:
+        return "joining"
+    end = tokens.open_token(api, request.token, declared.name)
+    try:
+        tokens.try_token(api, request.token)
+    except MembershipError:
+        tokens.close_token(api, request.token.id)
+        raise
+    return f"joining\n{render_open_until(end)}"
 
 
 def forget(request: PrepareRequest, progress: Progress) -> str:

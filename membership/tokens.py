@@ -25,9 +25,14 @@ _TRY_SECONDS = 10.0
 _UNAUTHORIZED = 401
 
 
-def open_token(api: Api, token: Token, node_name: str) -> None:
-    """Let the token authenticate for ten minutes from now; make its Secret if it is missing."""
-    fields = _open_fields(token, node_name, expiration=api.now() + LIFETIME)
+def open_token(api: Api, token: Token, node_name: str) -> int:
+    """Let the token authenticate for ten minutes from now; make its Secret if it is missing.
+
+    Returns:
+        When it ends, in seconds since 1970.
+    """
+    end = api.now() + LIFETIME
+    fields = _open_fields(token, node_name, expiration=end)
     data = {key: _encode(value) for key, value in fields.items()}
     for _ in range(3):
         try:
@@ -36,7 +41,7 @@ def open_token(api: Api, token: Token, node_name: str) -> None:
             if not error.not_found:
                 raise
         else:
-            return
+            return int(end.timestamp())
         try:
             api.create(SECRETS, _secret(token.id, data), private=True)
         except ApiError as error:
@@ -44,7 +49,7 @@ def open_token(api: Api, token: Token, node_name: str) -> None:
             if not error.conflict:
                 raise
         else:
-            return
+            return int(end.timestamp())
     raise MembershipError(f"the Secret {secret_name(token.id)} comes and goes; try again")
 
 

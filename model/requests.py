@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from kube_nodes.model.labels import Taint, parse_taint
+from kube_nodes.model.machine import NO_MACHINE, Machine
 from kube_nodes.model.subject_names import is_reserved_group
 
 SCHEMA: Final = 1
@@ -119,6 +120,8 @@ class PrepareRequest:
     drain: Drain = Drain()
     static_token: str | None = field(default=None, repr=False)
     """The static token, in the static mode alone."""
+    machine: Machine = NO_MACHINE
+    """What preflight found on the host."""
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
@@ -226,6 +229,17 @@ def render_labels(labels: Iterable[tuple[str, str]]) -> str:
 def render_taints(taints: Iterable[Taint]) -> str:
     """Write taints as parse_taints reads them, sorted."""
     return "\n".join(map(str, sorted(taints)))
+
+
+def render_open_until(end_seconds: int) -> str:
+    """Write, for what follows prepare, when the token that it opened ends."""
+    return f"token open until {end_seconds}"
+
+
+def parse_open_until(prepare_output: str) -> int | None:
+    """Read when the token ends, in seconds since 1970; None: prepare opened none."""
+    found = re.search(r"^token open until (\d{1,12})$", prepare_output, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _dump(request: Any, leave_out: Iterable[str] = ()) -> str:

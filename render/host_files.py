@@ -28,28 +28,39 @@ from kube_nodes.render.kubeconfig import (
 )
 from kube_nodes.render.kubelet import render_kubelet_configuration, render_kubelet_unit
 from kube_nodes.render.placement import has_file
+from kube_nodes.render.preflight import host_rules
 
 
-def render_node_preflight(cluster: Cluster, node: Node) -> str:
-    """Render the read-only look at the host."""
-    fail_swap_on = node.options.kubelet_configuration.get("failSwapOn", True)
-    endpoint = node.options.container_runtime_endpoint.removeprefix("unix://")
-    socket = paths.DOCKER_SOCKET if node.options.docker else endpoint
+def render_node_preflight(cluster: Cluster, node: Node, *, downloads: bool) -> str:
+    """Render the read-only look at the host; `downloads`: we install kubelet and kube-proxy."""
     return render_preflight_script(
         node_id=node.id,
         api_server=cluster.server,
         ca_pem=cluster.ca_certificate,
-        # kube-proxy alone needs no container runtime, and minds no swap.
-        fail_swap_on=node.is_worker and bool(fail_swap_on),
-        runtime_socket=socket if node.is_worker else "",
+        rules=host_rules(cluster, node, downloads=downloads),
         units=node_service_units(node),
     )
 
 
 def render_node_credentials(
-    cluster: Cluster, node: Node, token: str | None, certificate: str, key: str
+    cluster: Cluster,
+    node: Node,
+    token: str | None,
+    certificate: str,
+    key: str,
+    *,
+    token_end: int | None = None,
 ) -> str:
-    """Render the script with the secret files; token is `id.secret`, None without a kubelet."""
+    """Render the script with the secret files.
+
+    Args:
+        cluster: the cluster.
+        node: the node.
+        token: `id.secret`; None without a kubelet.
+        certificate: kube-proxy's, PEM.
+        key: its key, PEM.
+        token_end: until when the token is open, in seconds since 1970; None: it is not tried.
+    """
     layout = node.options.layout
     files = [
         ManagedFile(
@@ -70,6 +81,7 @@ def render_node_credentials(
         units=node_service_units(node),
         kubelet_root=paths.KUBELET_ROOT,
         kube_proxy_kubeconfig=layout.kube_proxy_kubeconfig,
+        token_end=token_end if token else None,
         ca_pem=cluster.ca_certificate,
     )
 

@@ -13,6 +13,7 @@ from importlib.resources import files as package_files
 from itertools import takewhile
 from string import ascii_letters
 
+from kube_nodes.render.preflight import NO_RULES, HostRules
 from kube_nodes.render.quoting import shell_word
 
 NODE_ID = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -143,12 +144,16 @@ def render_credentials_script(
     wait_seconds: int = 60,
     kubelet_root: str = "/var/lib/kubelet",
     kube_proxy_kubeconfig: str = "",
+    token_end: int | None = None,
     ca_pem: str = "",
 ) -> str:
     """Return the script that puts the secret files there, and restarts what runs with them.
 
     Before anything changes, the API server must know kube-proxy by the certificate that is in
     `kube_proxy_kubeconfig`, one of the files; without that path nobody is asked.
+
+    With `token_end` (seconds since 1970) it must also let the host's bootstrap token in until then,
+    as far as the host has no identity of this generation yet.
     """
     units = tuple(units)
     files = tuple(files)
@@ -161,10 +166,13 @@ def render_credentials_script(
         ),
         *_settings({"generation": str(int(generation))}),
         *(constant_shell(name) for name in ("base", "credentials")),
+        constant_shell("token") if token_end is not None else "",
         "begin\n",
         *_files(files, units),
         *([_heredoc(f"vouch {_path(vouched)}", ca_pem, "ca_pem")] if vouched else []),
     ]
+    if token_end is not None:
+        parts.append(f"admitted {int(token_end)}\n")
     return _closed(parts, "finish\n")
 
 
@@ -173,23 +181,25 @@ def render_preflight_script(
     node_id: str,
     api_server: str,
     ca_pem: str,
-    fail_swap_on: bool = True,
-    runtime_socket: str = "/run/containerd/containerd.sock",
+    rules: HostRules = NO_RULES,
     units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
 ) -> str:
     """Return the read-only script that reports everything about a host that a join would meet."""
     settings = {
         "node": _checked(NODE_ID, node_id, "node_id"),
         "server": _checked(URL, api_server, "api_server"),
-        "socket": runtime_socket,
-        "fail_swap_on": "yes" if fail_swap_on else "no",
         "units": " ".join(_checked(UNIT, unit.name, "unit") for unit in units),
         "tools": " ".join(TOOLS),
     }
+    # Without a runtime there is no kubelet, and none of what it needs.
+    runtime = ("runtime",) if rules.runtime_socket else ()
+    checks = ("host", "api", "identity", *runtime, "disks", "ports", "foreign")
     parts = [
-        *_settings(settings),
+        *_settings(settings | rules.settings()),
         constant_shell("preflight"),
-        _heredoc("main", ca_pem, "ca_pem"),
+        *(constant_shell(f"preflight_{each}") for each in runtime),
+        constant_shell("preflight_place"),
+        _heredoc(f"main {' '.join(checks)}", ca_pem, "ca_pem"),
     ]
     return _closed(parts, "")
 

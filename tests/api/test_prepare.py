@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ import yaml
 
 from kube_nodes.membership import tokens
 from kube_nodes.membership.api import Api
-from kube_nodes.model.requests import Cluster, Drain
+from kube_nodes.model.machine import Machine as MachineNumbers
+from kube_nodes.model.requests import Cluster, Drain, parse_open_until
 from tests.api.conftest import Machine, Result
+from tests.api.kubelet import _NODE_INFO
 from tests.api.pods import PODS, make_pod, node_pods
 
 Run = Callable[..., Result]
@@ -225,3 +228,46 @@ def test_a_kubelet_newer_than_the_api_server_is_refused(member: Machine, run: Ru
     assert result.status == 1
     assert "newer than the API server" in result.err
     assert node_pods(member) == ["stays"]
+
+
+IDS = MachineNumbers(
+    machine_id="592d7339d2d648179d9c63bef315a7de",
+    product_uuid="4c4c4544-0035-4a10-8052-cac04f4d3233",
+)
+
+
+@pytest.mark.parametrize(
+    ("reported", "shared"),
+    [
+        ({"machineID": IDS.machine_id}, f"machine-id {IDS.machine_id}"),
+        ({"systemUUID": IDS.product_uuid.upper()}, f"product_uuid {IDS.product_uuid}"),
+        ({"machineID": "0" * 32, "systemUUID": "00000000-0000-0000-0000-000000000000"}, ""),
+    ],
+)
+def test_a_machine_that_another_node_reports_does_not_join(
+    machine: Machine, run: Run, reported: dict[str, str], shared: str
+) -> None:
+    """Before its token is opened: nothing was changed then."""
+    other = f"other-{machine.node.name}"
+    manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": other}}
+    assert machine.plane.call("POST", "/api/v1/nodes", manifest).status == 201
+    path = f"/api/v1/nodes/{other}"
+    info = dict.fromkeys((*_NODE_INFO, "kubeletVersion", "machineID"), "x") | reported
+    try:
+        machine.plane.merge(f"{path}/status", {"status": {"nodeInfo": info}})
+        result = run("prepare", machine.prepare(machine=IDS))
+    finally:
+        machine.plane.call("DELETE", path)
+    if not shared:
+        assert result.status == 0
+        return
+    assert result.status == 1
+    assert result.err.startswith(f"{machine.node.id}: the Node {other} reports the same {shared}")
+    assert f"as {machine.node.name}'s host" in result.err
+    assert "token-secret" not in machine.data()
+
+
+def test_it_says_until_when_the_token_is_open(machine: Machine, run: Run) -> None:
+    end = parse_open_until(run("prepare", machine.prepare()).out)
+    assert end is not None
+    assert 590 < end - time.time() < 610

@@ -27,6 +27,15 @@ _FIELDS = {
 }
 
 
+MACHINE_ID = "592d7339d2d648179d9c63bef315a7de"
+TOKEN_END = 1790000000
+# What a step tells the next.
+_TOLD = {
+    "preflight": f"fact machine-id {MACHINE_ID}\nok\n",
+    "prepare": f"token open until {TOKEN_END}\n",
+}
+
+
 def make_outputs(type_: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """Make the outputs of a resource that its inputs do not tell."""
     if type_ == "kubernetes:core/v1:Service":
@@ -37,6 +46,7 @@ def make_outputs(type_: str, name: str, inputs: dict[str, Any]) -> dict[str, Any
         return {"certPem": _signed(inputs["certRequestPem"])}
     if type_.startswith("command:"):
         stdout = f"run {uuid5(NAMESPACE_DNS, name)}\nan answer\n"
+        stdout += _TOLD.get(name.partition("-")[2], "")
         if inputs["create"].endswith(" sign"):
             stdout = _signed(json.loads(inputs["stdin"])["request_pem"])
         return {"stdout": stdout, "stderr": ""}

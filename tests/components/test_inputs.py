@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.components.outputs import MACHINE_ID, TOKEN_END
 from tests.components.recording import Graph, Resource, declare, opened
 from tests.components.stacks import (
     STEPS,
@@ -79,7 +80,8 @@ class TestCommands:
             assert {"triggers", "update"}.isdisjoint(each.inputs), each.key
             local = each.type == "command:local:Command"
             # Local ones tell on stderr what is awaited; scripts on hosts have nothing to tell.
-            assert each.inputs["logging"] == ("stderr" if local else "none"), each.key
+            shown = local or each.key.endswith("-preflight")
+            assert each.inputs["logging"] == ("stderr" if shown else "none"), each.key
             assert each.inputs["addPreviousOutputInEnv"] is False
 
     def test_what_changes_something_can_be_taken_back_and_what_looks_only_cannot(self) -> None:
@@ -173,6 +175,13 @@ class TestSameness:
         }
 
 
+def test_what_preflight_finds_reaches_prepare_and_the_tokens_end_the_host() -> None:
+    request = json.loads(opened(one()["n1-prepare"].inputs)["stdin"])
+    assert request["machine"] == {"machine_id": MACHINE_ID, "product_uuid": ""}
+    assert f"\nadmitted {TOKEN_END}\n" in opened(one()["n1-credentials"].inputs)["stdin"]
+    assert "\nadmitted " not in opened(proxy_only()["n2-credentials"].inputs)["stdin"]
+
+
 def test_a_nodes_state_stays_small(capsys: pytest.CaptureFixture[str]) -> None:
     """The state holds what a resource is given twice, as inputs and as outputs.
 
@@ -181,4 +190,4 @@ def test_a_nodes_state_stays_small(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = {each.key: 2 * len(json.dumps(opened(each.inputs))) for each in one().of_node("n1")}
     with capsys.disabled():
         print(f"\na node's inputs, twice: {sum(sizes.values())} bytes in {len(sizes)} resources")
-    assert sum(sizes.values()) < 65_000
+    assert sum(sizes.values()) < 77_000

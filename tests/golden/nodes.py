@@ -158,7 +158,7 @@ def rendered(case: str, version: str = VERSIONS[-1]) -> Rendered:
     token = TOKEN if node.is_worker else None
     return Rendered(
         node=node,
-        preflight=render_node_preflight(cluster, node),
+        preflight=render_node_preflight(cluster, node, downloads=True),
         credentials=render_node_credentials(cluster, node, token, CERTIFICATE, KEY),
         units=render_node_units(cluster, node, _BINARIES),
         service_check=render_node_service_check(

@@ -328,7 +328,7 @@ def test_whatever_is_written_is_told_as_faults_or_can_be_rendered(
     accepted = parse_settings(_with(place, value), _CA_KEY)
     for node in accepted.nodes:
         assert render_node_units(accepted.cluster, node, None).endswith("# end\n")
-        assert render_node_preflight(accepted.cluster, node).endswith("# end\n")
+        assert render_node_preflight(accepted.cluster, node, downloads=True).endswith("# end\n")
         assert render_node_credentials(accepted.cluster, node, "id.secret", "c", "k")
 
 

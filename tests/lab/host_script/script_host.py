@@ -22,7 +22,10 @@ from kube_nodes.render.host_script import (
     render_receiver,
     render_units_script,
 )
-from kube_nodes.render.kubeconfig import render_kube_proxy_kubeconfig
+from kube_nodes.render.kubeconfig import (
+    render_bootstrap_kubeconfig,
+    render_kube_proxy_kubeconfig,
+)
 from lab import ssh
 from lab.spec import Host, LabSpec
 from tests.lab.host_script.artifacts import Artifacts
@@ -194,15 +197,28 @@ class Node:
         url, sha256 = self.artifacts.put(f"{self.build}/{name}", content)
         return Binary(path=f"/usr/local/bin/{name}", url=url, sha256=sha256, restarts=(name,))
 
-    def vouched_credentials(self, cluster: Cluster, certificate: str, key: str) -> str:
-        """Render the credentials script with kube-proxy's real kubeconfig."""
+    def vouched_credentials(
+        self,
+        cluster: Cluster,
+        certificate: str,
+        key: str,
+        *,
+        token: str = "",
+        token_end: int | None = None,
+    ) -> str:
+        """Render the credentials script with real kubeconfigs; of the kubelet if it has a token."""
         path = "/etc/kubernetes/proxy.conf"
         text = render_kube_proxy_kubeconfig(cluster, "/etc/ca.crt", certificate, key)
+        files = [ManagedFile(path=path, content=text, restarts=("kube-proxy",))]
+        if token:
+            text = render_bootstrap_kubeconfig(cluster, "/etc/ca.crt", token)
+            files.append(ManagedFile(path="/etc/kubernetes/bootstrap-kubelet.conf", content=text))
         return render_credentials_script(
             node_id=self.node_id,
             generation=self.generation,
-            files=[ManagedFile(path=path, content=text, restarts=("kube-proxy",))],
+            files=files,
             kube_proxy_kubeconfig=path,
+            token_end=token_end,
             ca_pem=cluster.ca_certificate,
         )
 

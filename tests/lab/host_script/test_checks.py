@@ -1,4 +1,4 @@
-"""Preflight and service check: read-only scripts that say what they found."""
+"""The service check: a read-only script that says what it found."""
 
 from __future__ import annotations
 
@@ -6,63 +6,11 @@ import threading
 
 import pytest
 
-from kube_nodes.render.host_script import (
-    KUBE_PROXY,
-    render_preflight_script,
-    render_service_check_script,
-)
+from kube_nodes.render.host_script import render_service_check_script
 from tests.lab.host_script.artifacts import Artifacts
 from tests.lab.host_script.script_host import Node, ScriptHost
 
 pytestmark = pytest.mark.lab
-
-
-def test_preflight_changes_nothing_and_passes_where_a_node_can_join(
-    host: ScriptHost, node: Node
-) -> None:
-    ca = host.spec.path("pki", "ca.crt").read_text()
-    name = host.host.name
-    script = render_preflight_script(node_id=name, api_server=host.spec.server, ca_pem=ca)
-    before = host.sh("ls -A /etc /var/lib /run /tmp")
-    run = host.run(script)
-    assert (run.status, run.out, run.err) == (0, "ok\n", "")
-    assert host.sh("ls -A /etc /var/lib /run /tmp") == before
-
-
-def test_preflight_refuses_to_make_a_worker_proxy_only_in_place(
-    host: ScriptHost, node: Node
-) -> None:
-    """Its kubelet would be stopped before its pods were drained."""
-    host.run(node.units())
-    ca = host.spec.path("pki", "ca.crt").read_text()
-    script = render_preflight_script(
-        node_id=host.host.name, api_server=host.spec.server, ca_pem=ca, units=(KUBE_PROXY,)
-    )
-    run = host.run(script)
-    assert run.status == 1
-    assert f"{host.host.name}: role: a kubelet runs here; " in run.err
-
-
-def test_preflight_reports_everything_at_once(host: ScriptHost, node: Node) -> None:
-    host.sh("mkdir -p /etc/kubernetes /run/systemd/system/kubelet.service.d")
-    host.sh("echo '    server: https://other' >/etc/kubernetes/kubelet.conf")
-    host.sh("printf '[Service]\\nNice=1\\n' >/run/systemd/system/kubelet.service.d/10-x.conf")
-    host.run(Node(node.artifacts, programs=(KUBE_PROXY,)).units())
-    host.sh("printf '[Service]\\nExecStart=/bin/true\\n' >/run/systemd/system/kubelet.service")
-    host.sh("systemctl daemon-reload")
-    ca = host.spec.path("pki", "etcd-ca.crt").read_text()
-    script = render_preflight_script(
-        node_id="n1", api_server=host.spec.server, ca_pem=ca, runtime_socket="/run/none.sock"
-    )
-    run = host.run(script.replace("tools='", "tools='no-such-tool "))
-    host.sh("rm -r /run/systemd/system/kubelet.service*; systemctl daemon-reload")
-    assert run.status == 1
-    findings = [line.split(": ")[:2] for line in run.err.splitlines()]
-    subjects = ["no-such-tool", "/run/none.sock", "host name", host.spec.server]
-    subjects += ["/etc/kubernetes/kubelet.conf", "kubelet"]
-    assert findings == [["n1", subject] for subject in subjects]
-    assert "server https://other" in run.err
-    assert "certificate" in run.err
 
 
 def test_the_service_check_waits_for_an_answer_and_says_what_it_tried(

@@ -1,11 +1,29 @@
 node=n1
 server=https://192.0.2.10:6443
-socket=/var/run/docker.sock
-fail_swap_on=no
 units='kubelet kube-proxy'
 tools='cmp curl find flock grep journalctl sha256sum systemctl timeout umount xargs'
+fail_swap_on=no
+cgroup_v1=yes
+sysctls=net/ipv4/ip_forward=1
+clock=60
+disks='/etc=10 /usr/local/bin=300 /var/lib/kubelet=100 /var/lib/kubelet=10%'
+ports='kubelet=10250 kubelet=10248 kube-proxy=10256 kube-proxy=10249'
+kubeconfig=/etc/kubernetes/kubelet.conf
+socket=/var/run/docker.sock
+images=500
+imagefs=0
+driver=cgroupfs
+containerd_file=''
+containerd_least=0
+containerd_good=0
+cni_bin=/opt/cni/bin
+cni_conf=/etc/cni/net.d
+conf=''
+root=''
 # … host/preflight.sh …
-main <<'END'
+# … host/preflight_runtime.sh …
+# … host/preflight_place.sh …
+main host api identity runtime disks ports foreign <<'END'
 -----BEGIN CERTIFICATE-----
 MIIclusterca
 -----END CERTIFICATE-----
