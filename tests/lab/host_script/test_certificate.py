@@ -55,7 +55,8 @@ def make(host: ScriptHost) -> Callable[..., str]:
 def test_a_certificate_that_the_api_server_knows_is_put_in_place_and_its_end_is_told(
     host: ScriptHost, node: Node, cluster: Cluster, make: Callable[..., str]
 ) -> None:
-    pem = make(_K8S, KUBE_PROXY)
+    # As a command's output comes out of Pulumi: without its last line break.
+    pem = make(_K8S, KUBE_PROXY).removesuffix("\n")
     run = host.run(node.vouched_credentials(cluster, pem, private_pem(_KEY)))
     assert (run.status, run.changed) == (0, [_CONF]), run.err
     end = x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
