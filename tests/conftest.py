@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import signal
 
+import hypothesis
 import pytest
+
+# A busy machine is no fault of an example: time is not what these tests are about.
+hypothesis.settings.register_profile("kube-nodes", deadline=None)
+hypothesis.settings.load_profile("kube-nodes")
 
 
 def pytest_configure() -> None:
