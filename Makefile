@@ -75,6 +75,12 @@ env: $(VENV)/.installed ## print the shell lines for plain pulumi and kubectl: e
 ssh: $(VENV)/.installed ## open a shell on a host: make ssh NODE=n1 (PRINT=1 prints the command)
 	@$(RUN) lab ssh $(if $(PRINT),--print) $(or $(NODE),n1)
 
+.PHONY: host-keys
+host-keys: $(VENV)/.installed ## show the hosts' keys beside the declared ones, and write them on a yes
+	@$(if $(STACK),,eval "$$($(RUN) lab env)" && )$(RUN) kube_nodes.fleet host-keys --stack $(or $(STACK),dev) \
+		$(if $(NAME),--name $(NAME)) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(POOL),--pool $(POOL)) \
+		$(if $(WRITE),--write) $(if $(REPLACE),--replace $(REPLACE))
+
 .PHONY: reference
 reference: $(VENV)/.installed ## write the configuration reference and Pulumi.yaml's keys anew
 	@$(RUN) docs.reference

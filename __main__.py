@@ -8,11 +8,12 @@ import sys
 import pulumi
 
 from kube_nodes.components.stack import declare_stack
+from kube_nodes.membership.agent import agent_fault
 from kube_nodes.membership.api import ApiError, UnreachableError
 from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.preflight import check_cluster
-from kube_nodes.settings import ConfigurationError, read_settings
+from kube_nodes.settings import ConfigurationError, read_secret, read_settings
 
 # On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
 # are still open, until the engine kills it after five seconds.
@@ -37,5 +38,9 @@ if not pulumi.runtime.is_dry_run():
     except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
         pulumi.log.error(str(error))
         sys.exit(1)
+
+    # A run that finds nothing to change on a host needs no key: no error.
+    if not read_secret("sshPrivateKey") and (fault := agent_fault()):
+        pulumi.log.warn(f"{fault}. What has to be changed on a host will fail")
 
 declare_stack(settings)

@@ -17,10 +17,11 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from pydantic import AfterValidator, Field, ValidationError
 
 from kube_nodes.model.addresses import check_cidrs, check_routed_cidr, check_server
+from kube_nodes.model.binaries import Binaries, VersionKey, find_binary_faults
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.declaration import Declaration, explain, join_path, show
 from kube_nodes.model.node_rules import find_faults
-from kube_nodes.model.nodes import Node, NodeBinaries, PoolDeclaration, resolve_nodes
+from kube_nodes.model.nodes import Node, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.pem import check_ca_certificates, is_key_of, read_private_key
 from kube_nodes.model.static_token import StaticTokenSettings
@@ -28,14 +29,11 @@ from kube_nodes.model.subjects import Subject
 from kube_nodes.model.values import (
     between,
     check_dns_label,
-    check_download,
     check_image,
     check_runtime_class,
-    check_sha256,
     check_text,
     check_uid,
 )
-from kube_nodes.model.versions import KubernetesVersion
 
 NAMESPACE = "kube-nodes"
 _PREFIX = f"{NAMESPACE}:"
@@ -56,32 +54,11 @@ class ConfigurationError(Exception):
         super().__init__(f"{count} in the stack's configuration; nothing was changed:\n{lines}")
 
 
-def _version_key(value: str) -> str:
-    if value.startswith("v"):
-        raise ValueError(f"has a v before the number; write {value[1:]}")
-    KubernetesVersion.parse(value)
-    return value
-
-
 Cidrs = Annotated[
     list[Annotated[str, AfterValidator(check_routed_cidr)]], AfterValidator(check_cidrs)
 ]
 
 Name = Annotated[str, AfterValidator(check_text)]
-
-
-class Download(Declaration):
-    """One binary: where it is, and what it must be."""
-
-    url: Annotated[str, AfterValidator(check_download)] = Field(description="Where hosts fetch it.")
-    sha256: Annotated[str, AfterValidator(check_sha256)] = Field(description="SHA-256 of the file.")
-
-
-class Binaries(Declaration):
-    """The binaries of one version of Kubernetes."""
-
-    kubelet: Download = Field(description="The kubelet.")
-    kube_proxy: Download = Field(description="kube-proxy.")
 
 
 class KubeProxyCertificateSettings(Declaration):
@@ -133,7 +110,7 @@ class Settings(Declaration):
     cluster_name: Name = Field("kubernetes", description="The cluster's name in kubeconfigs.")
     pod_cidrs: Cidrs = Field(description="CIDRs of the pods.")
     service_cidrs: Cidrs = Field(description="CIDRs of the Services.")
-    binaries: dict[Annotated[str, AfterValidator(_version_key)], Binaries] = Field(
+    binaries: dict[VersionKey, Binaries] = Field(
         {},
         description="kubelet and kube-proxy by Kubernetes version; with none at all, both are "
         "expected in `layout.binaryDir` of every host.",
@@ -173,17 +150,9 @@ class Settings(Declaration):
         """Every declared node, its options resolved."""
         return tuple(resolve_nodes(self.options, self.pools))
 
-    def binaries_of(self, node: Node) -> NodeBinaries | None:
+    def binaries_of(self, node: Node) -> Binaries | None:
         """Where a node's binaries come from; None: they are the host's own."""
-        found = self.binaries.get(str(node.options.kubernetes_version).removeprefix("v"))
-        if found is None:
-            return None
-        return NodeBinaries(
-            kubelet_url=found.kubelet.url,
-            kubelet_sha256=found.kubelet.sha256,
-            kube_proxy_url=found.kube_proxy.url,
-            kube_proxy_sha256=found.kube_proxy.sha256,
-        )
+        return self.binaries.get(str(node.options.kubernetes_version).removeprefix("v"))
 
     @property
     def static_token_in_use(self) -> StaticTokenSettings | None:
@@ -212,28 +181,18 @@ def parse_settings(
     except ValidationError as error:
         faults = explain(error, _PREFIX, Settings, SECRET_KEYS)
         raise ConfigurationError([*faults, *_key_faults(secrets)]) from None
-    found = find_faults(settings.cluster, settings.options, settings.pools)
+    versions = [node.options.kubernetes_version for node in settings.nodes]
+    found = [
+        *find_faults(settings.cluster, settings.options, settings.pools),
+        *find_binary_faults(settings.binaries, versions),
+    ]
     faults = [f"{join_path(_PREFIX, place)}: {rule}" for place, rule in found]
-    faults += [*_binary_faults(settings), *_token_host_faults(settings), *_key_faults(secrets)]
+    faults += [*_token_host_faults(settings), *_key_faults(secrets)]
     if "caKey" not in unread:
         faults += _ca_key_faults(settings, secrets.get("caKey"))
     if faults:
         raise ConfigurationError(faults)
     return settings
-
-
-def _binary_faults(settings: Settings) -> Iterator[str]:
-    """With no binaries at all they are the hosts' own; with some, a missing one is a slip."""
-    wanted = {str(node.options.kubernetes_version)[1:] for node in settings.nodes}
-    for version in sorted(wanted - settings.binaries.keys() if settings.binaries else ()):
-        yield f'{_PREFIX}binaries: has no "{version}", which nodes declare; add its downloads'
-    for version, binaries in settings.binaries.items():
-        if binaries.kubelet.sha256 == binaries.kube_proxy.sha256:
-            place = f"{_PREFIX}binaries.{version}.kubeProxy.sha256"
-            yield f"{place}: {show(binaries.kube_proxy.sha256)} is the kubelet's; give kube-proxy's"
-        if binaries.kubelet.url == binaries.kube_proxy.url:
-            place = f"{_PREFIX}binaries.{version}.kubeProxy.url"
-            yield f"{place}: {show(binaries.kube_proxy.url)} is the kubelet's; give kube-proxy's"
 
 
 def _token_host_faults(settings: Settings) -> Iterator[str]:

@@ -63,27 +63,44 @@ def remote_command(
         secret_output: what the script prints is secret.
         shows: what of its output the engine shows while it runs.
     """
-    ssh = host.ssh
+    user = host.ssh.user
     if secret_output:
         secrets = pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"])
         opts = pulumi.ResourceOptions.merge(opts, secrets)
     return command.remote.Command(
         name,
-        connection=command.remote.ConnectionArgs(
-            host=host.address,
-            port=ssh.port,
-            user=ssh.user,
-            host_key=host.host_key,
-            private_key=private_key,
-        ),
-        create=render_receiver(user=ssh.user, timeout_seconds=HOST_TIMEOUT_SECONDS),
-        delete=render_receiver(user=ssh.user, action="remove", timeout_seconds=HOST_TIMEOUT_SECONDS)
+        connection=_connection(host, private_key),
+        create=render_receiver(user=user, timeout_seconds=HOST_TIMEOUT_SECONDS),
+        delete=render_receiver(user=user, action="remove", timeout_seconds=HOST_TIMEOUT_SECONDS)
         if removes
         else None,
         stdin=stdin,
         add_previous_output_in_env=False,
         logging=command.remote.Logging(shows),
         opts=opts,
+    )
+
+
+def _connection(
+    host: SshHost, private_key: pulumi.Input[str] | None
+) -> command.remote.ConnectionArgs:
+    """Say how the host is reached; each host on the way must show its declared key."""
+    ssh, proxy = host.ssh, None
+    if ssh.jump:
+        proxy = command.remote.ProxyConnectionArgs(
+            host=ssh.jump.address,
+            port=ssh.jump.port,
+            user=ssh.jump.user,
+            host_key=ssh.jump.host_key,
+            private_key=private_key,
+        )
+    return command.remote.ConnectionArgs(
+        host=host.address,
+        port=ssh.port,
+        user=ssh.user,
+        host_key=host.host_key,
+        private_key=private_key,
+        proxy=proxy,
     )
 
 

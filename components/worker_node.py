@@ -12,14 +12,17 @@ from kube_nodes.components.bootstrap_token import BootstrapToken
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command, remote_command
 from kube_nodes.components.service_check import ServiceCheckTarget
 from kube_nodes.components.static_token import StaticToken
+from kube_nodes.model.binaries import Binaries
 from kube_nodes.model.cluster import Cluster
+from kube_nodes.model.host_output import MOST_CHARACTERS, clean, clean_lines
 from kube_nodes.model.machine import parse_facts
-from kube_nodes.model.nodes import Node, NodeBinaries
+from kube_nodes.model.nodes import Node
 from kube_nodes.model.requests import (
     LABELS_VARIABLE,
     TAINTS_VARIABLE,
     VERSION_VARIABLE,
     DeclaredNode,
+    DeliverRequest,
     Drain,
     JoinRequest,
     PrepareRequest,
@@ -34,6 +37,8 @@ from kube_nodes.render.host_files import (
     render_node_preflight,
     render_node_service_check,
     render_node_units,
+    route_to,
+    sent_files,
 )
 
 
@@ -45,7 +50,7 @@ class WorkerNodeArgs:
     """The cluster that it joins."""
     node: Node
     """The declared node, its options resolved."""
-    binaries: NodeBinaries | None
+    binaries: Binaries | None
     """Where kubelet and kube-proxy come from; None: they are on the host already."""
     kube_proxy_certificate: pulumi.Input[str]
     """kube-proxy's client certificate, PEM."""
@@ -82,14 +87,15 @@ class WorkerNode(pulumi.ComponentResource):
         """Declare the node; `name` is its id."""
         super().__init__("kube-nodes:index:WorkerNode", name, None, opts)
         self._name, self._args = name, args
+        units_text = render_node_units(args.cluster, args.node, args.binaries)
+        self.digest = hashlib.sha256(units_text.encode()).hexdigest()
         preflight = self._preflight()
-        last: pulumi.Resource = preflight
+        last: pulumi.Resource = self._deliver(preflight) or preflight
         prepare = None
         self._token, self._static = self._find_token()
         if args.node.is_worker:
-            last = prepare = self._prepare(preflight)
+            last = prepare = self._prepare(preflight, last)
         credentials = self._credentials(prepare, last)
-        units_text = render_node_units(args.cluster, args.node, args.binaries)
         units = self._units(units_text, credentials)
         verified: command.local.Command | command.remote.Command = units
         if prepare:
@@ -102,7 +108,6 @@ class WorkerNode(pulumi.ComponentResource):
         self.node_name = args.node.id
         self.address = args.node.address
         self.version = verified.stdout.apply(lambda _: str(args.node.options.kubernetes_version))
-        self.digest = hashlib.sha256(units_text.encode()).hexdigest()
         self.answer = check.stdout.apply(_answer)
         self.register_outputs({"address": self.address, "version": self.version})
 
@@ -114,11 +119,7 @@ class WorkerNode(pulumi.ComponentResource):
         return remote_command(
             f"{self._name}-preflight",
             self._args.node,
-            render_node_preflight(
-                self._args.cluster,
-                self._args.node,
-                downloads=self._args.binaries is not None,
-            ),
+            render_node_preflight(self._args.cluster, self._args.node, self._args.binaries),
             private_key=self._args.ssh_private_key,
             # Its notes stop nothing, so no error would show them.
             shows="stderr",
@@ -145,7 +146,37 @@ class WorkerNode(pulumi.ComponentResource):
             lambda values: Token(id=values[0], secret=values[1])
         )
 
-    def _prepare(self, preflight: command.remote.Command) -> command.local.Command:
+    def _deliver(self, preflight: pulumi.Resource) -> command.local.Command | None:
+        """Send the programs that come from the operator's machine, before the node is drained.
+
+        No CopyToRemote: it hashes the files for each node of each preview, copies whatever the host
+        has, and copies nothing when what it had is gone.
+        """
+        args = self._args
+        files = sent_files(args.node, args.binaries)
+        if not files:
+            return None
+        request = DeliverRequest(
+            node=args.node.id, route=route_to(args.node), files=files, units=self.digest
+        )
+        key = args.ssh_private_key
+        text: pulumi.Input[str] = request.to_json()
+        if key is not None:
+            text = pulumi.Output.secret(key).apply(
+                lambda private: replace(request, private_key=private).to_json()
+            )
+        return local_command(
+            f"{self._name}-binaries",
+            "deliver",
+            text,
+            local=args.local_command,
+            undo="recall",
+            opts=self._after(preflight),
+        )
+
+    def _prepare(
+        self, preflight: command.remote.Command, before: pulumi.Resource
+    ) -> command.local.Command:
         """Open the token before the kubelet starts; drain where the kubelet's minor changes."""
         static = self._static.token if self._static else None
         request = pulumi.Output.all(self._opened(), static, preflight.stdout).apply(
@@ -166,7 +197,7 @@ class WorkerNode(pulumi.ComponentResource):
             pulumi.Output.secret(request),
             local=self._args.local_command,
             undo="forget",
-            opts=self._after(*filter(None, (token, preflight))),
+            opts=self._after(*filter(None, (token, before))),
         )
 
     def _credentials(
@@ -226,7 +257,11 @@ class WorkerNode(pulumi.ComponentResource):
                 cluster=self._args.cluster.identity,
                 node=self._declared(),
                 token=values[0],
-                runs=Runs(prepare=values[1], credentials=values[2], units=values[3]),
+                runs=Runs(
+                    prepare=values[1],
+                    credentials=clean_lines(values[2], MOST_CHARACTERS),
+                    units=clean_lines(values[3], MOST_CHARACTERS),
+                ),
                 timeout_seconds=options.join_timeout_seconds,
                 drain=self._drain(),
             ).to_json()
@@ -286,4 +321,4 @@ class WorkerNode(pulumi.ComponentResource):
 
 def _answer(stdout: str) -> str:
     """Take the answer from what the service check printed: its run, then the answer."""
-    return stdout.partition("\n")[2].strip()
+    return clean(stdout[:MOST_CHARACTERS].partition("\n")[2], 200)

@@ -43,9 +43,7 @@ def look(stack: Stack) -> list[Finding]:
     settings = stack.settings
     answers = run_on_all(
         settings.nodes,
-        lambda node: render_node_preflight(
-            settings.cluster, node, downloads=settings.binaries_of(node) is not None
-        ),
+        lambda node: render_node_preflight(settings.cluster, node, settings.binaries_of(node)),
         private_key=stack.ssh_private_key,
     )
     machines = {answer.node: parse_facts(answer.stdout) for answer in answers}

@@ -14,11 +14,12 @@ from typing import Any
 
 import asyncssh
 
-from kube_nodes.model.host_output import clean, clean_lines
+from kube_nodes.membership.ssh import CONNECT_SECONDS, connected, explain
+from kube_nodes.model.host_output import clean_lines
 from kube_nodes.model.nodes import Node
+from kube_nodes.render.host_files import route_to
 from kube_nodes.render.host_script import render_receiver
 
-CONNECT_SECONDS = 15
 # What a fleet's hosts may print together must fit into memory; a script here prints a few kB.
 MOST_BYTES = 1_000_000
 _AT_ONCE = 100
@@ -95,32 +96,13 @@ async def _tell(waiting: set[str]) -> None:
 
 
 async def _run(node: Node, script: str, private_key: str | None, timeout_seconds: int) -> Answer:
+    route = route_to(node)
     try:
         async with asyncio.timeout(timeout_seconds + CONNECT_SECONDS):
-            async with _connected(node, private_key) as connection:
+            async with connected(route, private_key) as connection:
                 return await _command(connection, node, script, timeout_seconds)
     except (OSError, asyncssh.Error, TimeoutError) as error:
-        return Answer(node=node.id, error=_explain(error, node))
-
-
-def _connected(node: Node, private_key: str | None) -> Any:
-    """Connect with nothing of the operator's own SSH configuration, as Pulumi's plugin does."""
-    key = asyncssh.import_public_key(node.host_key)
-    client_key = asyncssh.import_private_key(private_key) if private_key else None
-    return asyncssh.connect(
-        node.address,
-        node.options.ssh.port,
-        username=node.options.ssh.user,
-        known_hosts=([key], [], []),
-        server_host_key_algs=[key.get_algorithm()],
-        client_keys=[client_key] if client_key else None,
-        **({"agent_path": None} if client_key else {}),
-        config=[],
-        connect_timeout=CONNECT_SECONDS,
-        keepalive_interval=10,
-        gss_host=None,
-        x509_trusted_certs=None,
-    )
+        return Answer(node=node.id, error=explain(error, route, private_key))
 
 
 async def _command(connection: Any, node: Node, script: str, timeout_seconds: int) -> Answer:
@@ -152,24 +134,3 @@ async def _read(stream: Any) -> bytes:
         if len(data) > MOST_BYTES:
             raise _TooMuchError
     return bytes(data)
-
-
-def _explain(error: Exception, node: Node) -> str:
-    """Say in the operator's words what kept us from the host."""
-    user, place = node.options.ssh.user, f"{node.address} port {node.options.ssh.port}"
-    if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return (
-            f"{place} shows another host key than the declared one; nothing was sent. If the host"
-            " was installed anew, compare its fingerprint on its console and declare the new key"
-        )
-    if isinstance(error, asyncssh.PermissionDenied):
-        return (
-            f"{place} lets {user} in with none of the keys offered; load the right key with"
-            " `ssh-add`, or add it to the user's authorized_keys"
-        )
-    if isinstance(error, TimeoutError):
-        return f"{place} did not answer in time; see that it runs and the way to it is open"
-    if isinstance(error, asyncssh.Error):
-        return f"{place}: {clean(error.reason, 200)}; see sshd's journal there"
-    said = clean(error.strerror or type(error).__name__, 200) if isinstance(error, OSError) else ""
-    return f"{place}: {said or type(error).__name__}; see that it runs and the way to it is open"

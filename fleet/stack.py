@@ -27,7 +27,7 @@ class Stack:
     def outputs(self) -> Mapping[str, Any]:
         """Read the outputs of the last `up`, the secret ones as well; empty before the first."""
         arguments = ("stack", "output", "--json", "--show-secrets", "--stack", self.name)
-        outputs: Mapping[str, Any] = json.loads(_pulumi(*arguments) or "{}")
+        outputs: Mapping[str, Any] = json.loads(run_pulumi(*arguments) or "{}")
         return outputs
 
 
@@ -40,7 +40,7 @@ def read_stack(name: str) -> Stack:
         FleetError: the CLI can't tell.
         ConfigurationError: with every fault of the configuration.
     """
-    stored = json.loads(_pulumi("config", "--json", "--stack", name))
+    stored = json.loads(run_pulumi("config", "--json", "--stack", name))
     texts = {
         key.removeprefix(_PREFIX): entry.get("value", "")
         for key, entry in stored.items()
@@ -49,7 +49,7 @@ def read_stack(name: str) -> Stack:
     is_set = {key for key in SECRET_KEYS if stored.get(f"{_PREFIX}{key}", {}).get("secret")}
     secrets = {}
     if _SSH_KEY in is_set:
-        secrets[_SSH_KEY] = _pulumi("config", "get", f"{_PREFIX}{_SSH_KEY}", "--stack", name)
+        secrets[_SSH_KEY] = run_pulumi("config", "get", f"{_PREFIX}{_SSH_KEY}", "--stack", name)
     return Stack(
         name=name,
         settings=parse_stored(texts, secrets, unread=is_set - secrets.keys()),
@@ -57,7 +57,12 @@ def read_stack(name: str) -> Stack:
     )
 
 
-def _pulumi(*arguments: str) -> str:
+def run_pulumi(*arguments: str) -> str:
+    """Run the Pulumi CLI in the working folder and return what it prints.
+
+    Raises:
+        FleetError: it is missing, or it failed.
+    """
     try:
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],

@@ -3,6 +3,7 @@
 # .kn-orig beside a file is the host's own from before us, which comes back in the end.
 state=/var/lib/kube-nodes
 list=$state/units.list
+sent=$state/sent
 journal=$state/units.journal
 
 # load: what is on record, with old from a run that did not end.
@@ -51,7 +52,7 @@ settled() {
   for p in $changes; do has "$paths" "$p" || gone="$gone $p"; done
   keep $gone
   open=''
-  rm -f "$journal"
+  rm -rf "$journal" "$sent"
   for p in $changes; do rm -f "$p.kn-old"; done
   for p in $gone; do original "$p"; done
   [ -z "$gone" ] || keep

@@ -31,47 +31,6 @@ dir() {
   chown 0:0 "$1" && chmod "$2" "$1" || die "cannot set the mode of $1"
 }
 
-sum() { echo "$2  $1" | sha256sum -c --status 2>/dev/null; }
-
-# binary PATH URL SHA256 UNITS: a right one is left alone; one that was there before us stays the host's own.
-binary() {
-  case $1 in */kube-proxy) proxy=$1 ;; esac
-  [ "$action" = apply ] || return 0
-  if sum "$1" "$3"; then
-    ! has "$ours" "$1" || paths="$paths $1"
-    [ -z "$again" ] || need="$need $4"
-    chown 0:0 "$1" && chmod 755 "$1"
-    return
-  fi
-  paths="$paths $1"
-  place "$1"
-  download "$1.kn-part" "$2" "$3"
-  mv -fT "$1.kn-part" "$1.kn-new"
-  staged "$1" 0755 "$4"
-}
-
-# download FILE URL SHA256: go on with a part of an earlier run; a part of something else starts anew.
-download() {
-  until sum "$1" "$3"; do
-    go=''
-    [ ! -s "$1" ] || go='-C -'
-    # shellcheck disable=SC2086
-    e=$(curl -q -fsSL $go --proto =http,https --connect-timeout 10 --speed-limit 1000 --speed-time 20 \
-      --retry 3 -o "$1" "$2" 2>&1)
-    rc=$?
-    ! sum "$1" "$3" || break
-    case $go:$rc in
-    ?*:0 | ?*:22 | ?*:33 | ?*:36) rm -f "$1" ;;
-    :0)
-      e=$(sha256sum <"$1")
-      rm -f "$1"
-      die "$2 has the SHA-256 ${e%% *}, not $3; correct the URL or the sum. Nothing was changed"
-      ;;
-    *) die "cannot download $2: $(echo "$e" | tail -n 1 | tr -cd '[:print:]' | cut -c 1-200); nothing was changed" ;;
-    esac
-  done
-}
-
 # drop PATH: remove a file; a unit is stopped first, and what kube-proxy wrote into the kernel goes.
 drop() {
   case $1 in
@@ -155,7 +114,7 @@ remove() {
   for p in $old; do rm -f "$p.kn-new" "$p.kn-old" "$p.kn-part" && original "$p"; done
   for p in $(echo "$old" | tr ' ' '\n' | sort -r); do [ ! -d "$p" ] || rmdir "$p" 2>/dev/null; done
   [ -z "$reload" ] || systemctl daemon-reload
-  rm -f "$state/generation" "$list"
+  rm -rf "$state/generation" "$list" "$sent"
   rmdir "$root" "$state" 2>/dev/null
   result
 }

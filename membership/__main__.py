@@ -16,6 +16,7 @@ from kube_nodes.model.requests import (
     LABELS_VARIABLE,
     TAINTS_VARIABLE,
     ApproveRequest,
+    DeliverRequest,
     JoinRequest,
     PrepareRequest,
     RequestError,
@@ -23,6 +24,8 @@ from kube_nodes.model.requests import (
 )
 
 _VERBS = {
+    "deliver": "send a host the programs that it lacks, from this machine",
+    "recall": "remove what was sent and not installed (delete of deliver)",
     "prepare": "before a host changes: drain it if its kubelet's minor changes, open its token",
     "join": "approve the node's certificate requests, wait until it is Ready, label and taint it",
     "leave": "cordon and drain the node (delete of join)",
@@ -74,6 +77,13 @@ def _run(verb: str, stdin: str, subject: list[str]) -> str:
         signing = requests.parse(SignRequest, stdin)
         subject[0] = signing.name
         return sign(signing, Progress(signing.name)).rstrip("\n")
+    if verb in ("deliver", "recall"):
+        from kube_nodes.membership import deliver as delivery
+
+        delivering = requests.parse(DeliverRequest, stdin)
+        subject[0] = delivering.node
+        send: Callable[[DeliverRequest, Progress], str] = getattr(delivery, verb)
+        return send(delivering, Progress(subject[0]))
     if verb in ("prepare", "forget"):
         from kube_nodes.membership import prepare as module
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 from dataclasses import dataclass
 
 from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.nodes import is_ready, kubelet_version, ready_condition
+from kube_nodes.model.host_output import clean
 from kube_nodes.model.requests import DeclaredNode
 
 
@@ -35,7 +37,8 @@ def read_runs(*stdouts: str) -> Started:
                 machine = value
             case ["restarted", "kubelet" | "kubelet.service", value]:
                 with contextlib.suppress(ValueError):
-                    times.append(float(value))
+                    if math.isfinite(seconds := float(value)):
+                        times.append(seconds)
             case _:
                 continue
     return Started(machine_id=machine, kubelet_seconds=max(times, default=None))
@@ -55,11 +58,13 @@ def why_not_ready(api: Api, node: Object | None, declared: DeclaredNode, run: St
     if other := another_machine(node, run):
         return f"{other}; stop the kubelet there"
     if kubelet_version(node) != declared.version:
-        return f"the kubelet reports {kubelet_version(node)}, declared is {declared.version}"
+        found = clean(kubelet_version(node), 100)
+        return f"the kubelet reports {found}, declared is {declared.version}"
     ready = ready_condition(node)
     if not is_ready(node):
         reason, message = ready.get("reason", "none yet"), ready.get("message", "")
-        return f"Ready is {ready.get('status', 'not reported')}: {reason} {message}".rstrip()
+        said = clean(f"{reason} {message}", 500)
+        return f"Ready is {clean(ready.get('status', 'not reported'), 20)}: {said}"
     if run.kubelet_seconds is not None and not _reported_since(api, node, run.kubelet_seconds):
         return "the kubelet has not reported since it was started"
     return ""
@@ -71,8 +76,8 @@ def another_machine(node: Object, run: Started) -> str:
     if not (run.machine_id and reported) or reported == run.machine_id:
         return ""
     return (
-        f"the Node is reported by another machine (machine id {reported}, the host has"
-        f" {run.machine_id})"
+        f"the Node is reported by another machine (machine id {clean(reported, 100)}, the host has"
+        f" {clean(run.machine_id, 100)})"
     )
 
 

@@ -135,6 +135,13 @@ def _nearly_server(place: str) -> str:
     return "has a port that is none; give 1 to 65535"
 
 
+def check_ssh_host(value: str) -> str:
+    """Check what SSH can connect to: an IP address or a DNS name."""
+    if not _is_host(value):
+        raise ValueError("is not a host; give its IP address or DNS name")
+    return check_ip(value) if ":" in value else value
+
+
 def _is_host(host: str) -> bool:
     """Whether it is an IP address or a DNS name; what ends in a number can only be an address."""
     if ":" in host or re.search(r"(^|\.)\d+$", host):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MOST_CHARACTERS = 20_000
+"""What of a script's output goes on to other steps; ours print 2,000 at most."""
+
 
 def clean(text: str | bytes, most: int = 500) -> str:
     """Return printable text on one line, of at most `most` characters."""

@@ -6,43 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import AfterValidator, Field
 
 from kube_nodes.model.addresses import check_host_address
 from kube_nodes.model.declaration import Declaration
+from kube_nodes.model.host_keys import check_host_key
 from kube_nodes.model.labels import GPU_LABEL
 from kube_nodes.model.options import NodeOptions, Role, SshOptions, merge_options
 from kube_nodes.model.values import check_dns_label
-
-# Key types whose host keys the command plugin checks against the strong form; RSA keys are only
-# offered to it with SHA-1 signatures, which current servers refuse.
-HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384")
-
-
-def check_host_key(value: str) -> str:
-    """Return one public key in authorized_keys format without its comment.
-
-    Raises:
-        ValueError: it is none, or one of a type that can't be checked.
-    """
-    if "PRIVATE KEY" in value:
-        raise ValueError("!is a private key; give the public one, and make the host a new key")
-    parts = value.split()
-    if len(parts) > 2 and parts[1] in (*HOST_KEY_TYPES, "ssh-rsa"):
-        raise ValueError("is a line of known_hosts; remove what stands before the key's type")
-    if len(parts) < 2:
-        raise ValueError("is not a host key; give a line such as 'ssh-ed25519 AAAA…'")
-    kind, blob = parts[:2]
-    if kind not in HOST_KEY_TYPES:
-        raise ValueError(f"has an unusable key type; use one of {', '.join(HOST_KEY_TYPES)}")
-    try:
-        load_ssh_public_key(f"{kind} {blob}".encode())
-    except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(f"has a damaged key; copy the whole {kind} line of the host") from None
-    return f"{kind} {blob}"
-
 
 HostAddress = Annotated[str, AfterValidator(check_host_address)]
 
@@ -85,16 +56,6 @@ class PoolDeclaration(Declaration):
     nodes: dict[Annotated[str, AfterValidator(check_dns_label)], NodeDeclaration] = Field(
         description="The pool's nodes by id; the id is the host's name and the Node's name."
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class NodeBinaries:
-    """Where a node's binaries come from, with their SHA-256."""
-
-    kubelet_url: str
-    kubelet_sha256: str
-    kube_proxy_url: str
-    kube_proxy_sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)

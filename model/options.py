@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from kube_nodes.model.addresses import check_cidr, check_domain, check_ip
+from kube_nodes.model.addresses import check_cidr, check_domain, check_ip, check_ssh_host
 from kube_nodes.model.declaration import Declaration
+from kube_nodes.model.host_keys import check_host_key
 from kube_nodes.model.labels import (
     Taint,
     check_label_value,
@@ -25,6 +26,7 @@ from kube_nodes.model.values import (
     between,
     check_file,
     check_image,
+    check_mirror,
     check_path,
     check_quantity,
     check_socket,
@@ -109,6 +111,21 @@ Path = Annotated[str, AfterValidator(check_path)]
 File = Annotated[str, AfterValidator(check_file)]
 
 
+class JumpOptions(Declaration):
+    """A host that the connection to a node goes through; its own key is checked as a node's is."""
+
+    address: Annotated[str, AfterValidator(check_ssh_host)] = Field(
+        description="IP address or DNS name of the jump host."
+    )
+    host_key: Annotated[str, AfterValidator(check_host_key)] = Field(
+        description="The jump host's SSH public key, such as `ssh-ed25519 AAAA…`."
+    )
+    user: Annotated[str, AfterValidator(check_user)] = Field(
+        "root", description="User to log in as; it needs no rights there."
+    )
+    port: Annotated[int, between(1, 65535)] = Field(22, description="Port of its sshd.")
+
+
 class SshOptions(Declaration):
     """How the operator's machine reaches the host; keys come from the SSH agent."""
 
@@ -116,6 +133,9 @@ class SshOptions(Declaration):
         "root", description="User to log in as; any but root needs `sudo -n`."
     )
     port: Annotated[int, between(1, 65535)] = Field(22, description="Port of sshd.")
+    jump: JumpOptions | None = Field(
+        None, description="A jump host, where the host is reached through one; at most one."
+    )
 
 
 class ContainerdOptions(Declaration):
@@ -189,6 +209,10 @@ class NodeOptions(Declaration):
         "while it joins, or `static`, the one token of `staticToken`.",
     )
     ssh: SshOptions = Field(SshOptions(), description="How to reach the host.")
+    mirrors: list[Annotated[str, AfterValidator(check_mirror)]] = Field(
+        [],
+        description="Bases of URLs that are tried before a binary's own, with the path of that.",
+    )
     labels: dict[Label, LabelValue] = Field({}, description="Labels of the Node.")
     taints: Annotated[list[Annotated[Taint, BeforeValidator(_taint)]], AfterValidator(_taints)] = (
         Field([], description="Taints of the Node, as `key=value:Effect`.")

@@ -35,7 +35,10 @@ _STATIC_TOKEN = re.compile(r"[0-9a-f]{32}")
 _VERSION = re.compile(r"v1\.\d{1,3}\.\d{1,3}")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
-Request = TypeVar("Request", bound="PrepareRequest | JoinRequest | SignRequest | ApproveRequest")
+Request = TypeVar(
+    "Request",
+    bound="PrepareRequest | JoinRequest | SignRequest | ApproveRequest | DeliverRequest",
+)
 
 
 class RequestError(ValueError):
@@ -174,6 +177,54 @@ class ApproveRequest:
         return _dump(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hop:
+    """A host on the way, and the key that it must show."""
+
+    address: str
+    port: int
+    user: str
+    host_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The way to a host over SSH."""
+
+    hops: tuple[Hop, ...]
+    """The jump host, if there is one, then the host itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentFile:
+    """A program that is sent from the operator's machine."""
+
+    source: str
+    """Where it is in the project's folder."""
+    path: str
+    """Where it will be on the host."""
+    digest: str
+    """SHA-256 or SHA-512, which the length tells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverRequest:
+    """stdin of `deliver` and `recall`."""
+
+    node: str
+    """The declared id."""
+    route: Route
+    files: tuple[SentFile, ...]
+    units: str = ""
+    """SHA-256 of the units script: each of its runs comes after a look at what the host lacks."""
+    private_key: str | None = field(default=None, repr=False)
+    """SSH key, PEM; None: the SSH agent."""
+
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return _dump(self)
+
+
 def parse(kind: type[Request], text: str) -> Request:
     """Read the request of this kind from what arrived on stdin.
 
@@ -278,7 +329,13 @@ def _decode_object(kind: Any, value: Any, path: str) -> Any:
     return kind(**known)
 
 
-def _validate(request: PrepareRequest | JoinRequest | SignRequest | ApproveRequest) -> None:
+def _validate(
+    request: PrepareRequest | JoinRequest | SignRequest | ApproveRequest | DeliverRequest,
+) -> None:
+    if isinstance(request, DeliverRequest):
+        _require(bool(request.node), "node", "must not be empty")
+        _require(len(request.route.hops) in (1, 2), "route.hops", "must be the host, or two")
+        return
     _require(bool(request.cluster.uid), "cluster.uid", "must name the cluster")
     if isinstance(request, SignRequest | JoinRequest):
         _require(request.timeout_seconds > 0, "timeout_seconds", "must be above 0")

@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from kube_nodes.model.declaration import Declaration
-from kube_nodes.model.nodes import HostAddress, check_host_key
+from kube_nodes.model.host_keys import check_host_key
+from kube_nodes.model.nodes import HostAddress
 from kube_nodes.model.options import File, SshOptions
 from kube_nodes.model.values import between, check_dns_label
 

@@ -16,6 +16,11 @@ _THRESHOLD = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)?|(100|\d{1,2}(\.\d+)?
 _PATH = re.compile(r"/[\w./+@-]*", re.ASCII)
 _FILE = re.compile(r"(/[A-Za-z0-9_@+=-][A-Za-z0-9._@+=-]*)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA512 = re.compile(r"[0-9a-f]{128}")
+_PROJECT_FILE = re.compile(
+    r"[A-Za-z0-9_@+=-][A-Za-z0-9._@+=-]*(/[A-Za-z0-9_@+=-][A-Za-z0-9._@+=-]*)*"
+)
+_MIRROR = re.compile(r"https?://[^\s/'\"\\?#]+(/[^\s'\"\\?#]*)?")
 _DOWNLOAD = re.compile(r"https?://[^\s/'\"\\]+/[^\s'\"\\]+")
 # Source: the grammar of github.com/distribution/reference, with its one digest in use.
 _IMAGE = re.compile(
@@ -96,6 +101,31 @@ def check_sha256(value: str) -> str:
     if not _SHA256.fullmatch(value):
         raise ValueError("is not a SHA-256; give 64 lower-case hexadecimal digits")
     return value
+
+
+def check_sha512(value: str) -> str:
+    """Check a SHA-512."""
+    if not _SHA512.fullmatch(value):
+        raise ValueError("is not a SHA-512; give 128 lower-case hexadecimal digits")
+    return value
+
+
+def check_project_file(value: str) -> str:
+    """Check the path of a file in the project's folder: the same on every operator's machine."""
+    if value.startswith("/") or not _PROJECT_FILE.fullmatch(value):
+        raise ValueError(
+            "is not a file in the project's folder; write such as binaries/1.37.2/kubelet"
+        )
+    return value
+
+
+def check_mirror(value: str) -> str:
+    """Check the base of a mirror's URLs; returns it without a slash at its end."""
+    if re.match(r"https?://[^/]*@", value):
+        raise ValueError("!holds a user name or password, which previews would show; remove it")
+    if not _MIRROR.fullmatch(value):
+        raise ValueError("is not a mirror's URL; write such as https://mirror.example/kubernetes")
+    return value.rstrip("/")
 
 
 def check_image(value: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from kube_nodes.model.binaries import SHA256_DIGITS, Binaries
 from kube_nodes.model.certificate_requests import (
     KUBE_PROXY_USER,
     NODE_PREFIX,
@@ -20,7 +21,7 @@ from kube_nodes.model.expectation import (
     ExpectedNode,
     ExpectedUnit,
 )
-from kube_nodes.model.nodes import Node, NodeBinaries
+from kube_nodes.model.nodes import Node
 from kube_nodes.model.versions import OLDEST_JOINING_MINOR
 from kube_nodes.render import paths
 from kube_nodes.render.host_files import (
@@ -39,7 +40,7 @@ _RENEW = "see `journalctl -u kubelet` there, and run approve: its request may be
 def expect_node(
     cluster: Cluster,
     node: Node,
-    binaries: NodeBinaries | None,
+    binaries: Binaries | None,
     network: ExpectedNetwork | None = None,
 ) -> Expectation:
     """Say everything that a look at the host and at the Node can be compared with."""
@@ -63,12 +64,14 @@ def expect_node(
     )
 
 
-def _files(cluster: Cluster, node: Node, binaries: NodeBinaries | None) -> Iterator[ExpectedFile]:
+def _files(cluster: Cluster, node: Node, binaries: Binaries | None) -> Iterator[ExpectedFile]:
     for file in node_files(cluster, node):
         sha256 = hashlib.sha256(file.content.encode()).hexdigest()
         yield ExpectedFile(path=file.path, mode=file.mode, sha256=sha256)
     for binary in node_binaries(node, binaries) if binaries else ():
-        yield ExpectedFile(path=binary.path, mode="0755", sha256=binary.sha256)
+        # The host tells SHA-256 alone; of a program with a SHA-512 the place and mode are compared.
+        sha256 = binary.digest if len(binary.digest) == SHA256_DIGITS else ""
+        yield ExpectedFile(path=binary.path, mode="0755", sha256=sha256)
     for directory in node_directories(node):
         yield ExpectedFile(path=directory.path, mode=directory.mode, kind="folder")
     yield ExpectedFile(path=paths.UNITS_JOURNAL, mode="", kind="absent", remedy=_KILLED)

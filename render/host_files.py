@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
+from kube_nodes.model.binaries import Binaries, Download
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.model.nodes import Node, NodeBinaries
+from kube_nodes.model.nodes import Node
+from kube_nodes.model.requests import Hop, Route, SentFile
 from kube_nodes.render import paths
 from kube_nodes.render.containerd import render_containerd_configuration
 from kube_nodes.render.host_script import (
     CONTAINERD,
     KUBE_PROXY,
     KUBELET,
+    RUN_ID,
     Binary,
     Directory,
     ManagedFile,
@@ -31,14 +35,15 @@ from kube_nodes.render.placement import has_file
 from kube_nodes.render.preflight import host_rules
 
 
-def render_node_preflight(cluster: Cluster, node: Node, *, downloads: bool) -> str:
-    """Render the read-only look at the host; `downloads`: we install kubelet and kube-proxy."""
+def render_node_preflight(cluster: Cluster, node: Node, binaries: Binaries | None = None) -> str:
+    """Render the read-only look at the host; without binaries they have to be there already."""
     return render_preflight_script(
         node_id=node.id,
         api_server=cluster.server,
         ca_pem=cluster.ca_certificate,
-        rules=host_rules(cluster, node, downloads=downloads),
+        rules=host_rules(cluster, node, downloads=binaries is not None),
         units=node_service_units(node),
+        binaries=node_binaries(node, binaries),
     )
 
 
@@ -86,7 +91,7 @@ def render_node_credentials(
     )
 
 
-def render_node_units(cluster: Cluster, node: Node, binaries: NodeBinaries | None) -> str:
+def render_node_units(cluster: Cluster, node: Node, binaries: Binaries | None) -> str:
     """Render the script with everything that is not secret."""
     return render_units_script(
         node_id=node.id,
@@ -95,7 +100,7 @@ def render_node_units(cluster: Cluster, node: Node, binaries: NodeBinaries | Non
         cluster_uid=cluster.uid,
         api_server=cluster.server,
         files=node_files(cluster, node),
-        binaries=node_binaries(node, binaries) if binaries else (),
+        binaries=node_binaries(node, binaries),
         directories=node_directories(node),
         units=node_service_units(node),
         kubelet_root=paths.KUBELET_ROOT,
@@ -106,7 +111,10 @@ def render_node_service_check(
     node: Node, *, url: str, ca_certificate: str | None, timeout_seconds: int, units_run: str
 ) -> str:
     """Render the script that curls a Service; `units_run` is what the units script printed."""
-    run_id = units_run.partition("\n")[0].removeprefix("run ")
+    run_id = units_run[:100].partition("\n")[0].removeprefix("run ")
+    if not RUN_ID.fullmatch(run_id):
+        # A host that prints something else is not to stop the program, and with it the other nodes.
+        run_id = hashlib.sha256(units_run.encode()).hexdigest()
     return render_service_check_script(
         node_id=node.id,
         url=url,
@@ -114,6 +122,32 @@ def render_node_service_check(
         ca_pem=ca_certificate or "",
         accept=("200", "401", "403") if ca_certificate else ("200",),
         wait_seconds=timeout_seconds,
+    )
+
+
+def route_to(node: Node) -> Route:
+    """Say how a node's host is reached over SSH."""
+    ssh = node.options.ssh
+    own = Hop(address=node.address, port=ssh.port, user=ssh.user, host_key=node.host_key)
+    jump = ssh.jump
+    if jump is None:
+        return Route(hops=(own,))
+    first = Hop(address=jump.address, port=jump.port, user=jump.user, host_key=jump.host_key)
+    return Route(hops=(first, own))
+
+
+def sent_files(node: Node, binaries: Binaries | None) -> tuple[SentFile, ...]:
+    """Name the programs that are sent to the node's host from the operator's machine."""
+    if binaries is None:
+        return ()
+    layout = node.options.layout
+    pairs = [(binaries.kube_proxy, paths.kube_proxy_binary(layout))]
+    if node.is_worker:
+        pairs.append((binaries.kubelet, paths.kubelet_binary(layout)))
+    return tuple(
+        SentFile(source=each.file, path=path, digest=each.digest)
+        for each, path in pairs
+        if each.file
     )
 
 
@@ -168,20 +202,27 @@ def _kubelet_files(node: Node) -> Iterator[ManagedFile]:
         )
 
 
-def node_binaries(node: Node, binaries: NodeBinaries) -> Iterator[Binary]:
-    """Give the programs that the node downloads."""
+def node_binaries(node: Node, binaries: Binaries | None) -> Iterator[Binary]:
+    """Give the programs of Kubernetes; without binaries they have to be there already."""
+    layout = node.options.layout
     if node.is_worker:
-        yield Binary(
-            path=paths.kubelet_binary(node.options.layout),
-            url=binaries.kubelet_url,
-            sha256=binaries.kubelet_sha256,
-            restarts=(KUBELET.name,),
-        )
-    yield Binary(
-        path=paths.kube_proxy_binary(node.options.layout),
-        url=binaries.kube_proxy_url,
-        sha256=binaries.kube_proxy_sha256,
-        restarts=(KUBE_PROXY.name,),
+        kubelet = binaries.kubelet if binaries else None
+        yield _binary(node, paths.kubelet_binary(layout), kubelet, KUBELET)
+    kube_proxy = binaries.kube_proxy if binaries else None
+    yield _binary(node, paths.kube_proxy_binary(layout), kube_proxy, KUBE_PROXY)
+
+
+def _binary(node: Node, path: str, declared: Download | None, unit: ServiceUnit) -> Binary:
+    sources: tuple[str, ...] = ()
+    if declared:
+        sent = (paths.sent_file(declared.digest),) if declared.file else ()
+        sources = sent or declared.urls(node.options.mirrors)
+    return Binary(
+        path=path,
+        version=str(node.options.kubernetes_version),
+        sources=sources,
+        digest=declared.digest if declared else "",
+        restarts=(unit.name,),
     )
 
 

@@ -19,8 +19,10 @@ from kube_nodes.render.quoting import shell_word
 NODE_ID = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 PATH = re.compile(r"(/[A-Za-z0-9_@%+=:,-][A-Za-z0-9._@%+=:,-]*)+")
 MODE = re.compile(r"0[0-7]{3}")
-SHA256 = re.compile(r"[0-9a-f]{64}")
+SUM = re.compile(r"([0-9a-f]{64}|[0-9a-f]{128})?")
+VERSION = re.compile(r"v\d+\.\d+\.\d+")
 URL = re.compile(r"https?://[^\s@/]+(/[^\s]*)?")
+SOURCE = re.compile(f"{URL.pattern}|{PATH.pattern}")
 UNIT = re.compile(r"[A-Za-z0-9_-]+")
 RUN_ID = re.compile(r"[0-9a-f-]{1,64}")
 DELIMITERS = ("END", *(f"{letter}END" for letter in ascii_letters))
@@ -66,11 +68,15 @@ class ManagedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Binary:
-    """A program that the node downloads; it is installed with mode 0755."""
+    """A program of Kubernetes; one that the script puts there has the mode 0755."""
 
     path: str
-    url: str
-    sha256: str
+    version: str
+    """What `--version` must say, such as v1.37.2."""
+    sources: tuple[str, ...] = ()
+    """URLs, or paths on the host, tried in this order; none: it is there already."""
+    digest: str = ""
+    """SHA-256 or SHA-512, which the length tells; given with sources."""
     restarts: tuple[str, ...] = ()
 
 
@@ -90,6 +96,11 @@ def render_receiver(
         raise ValueError(f"action: {action!r} is not apply or remove")
     text = " ".join(constant_shell("receiver").splitlines())
     text = text.replace("SECONDS", str(int(timeout_seconds))).replace("ACTION", action)
+    return as_user(user, text)
+
+
+def as_user(user: str, text: str) -> str:
+    """Return the command string that runs shell text as root, whoever logs in."""
     if user == "root":
         return f"exec sh -c {shell_word(text)}"
     # Where sudo refuses, stdin is still to be read, or its message is lost.
@@ -125,10 +136,15 @@ def render_units_script(
     parts = [
         _header("units", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root),
         *_settings(life),
-        *(constant_shell(name) for name in ("base", "record", "units", "pods", "life")),
-        "begin\nlife\n",
-        *_directories(directories),
+        *(
+            constant_shell(name)
+            for name in ("base", "record", "version", "programs", "units", "pods", "life")
+        ),
+        # What can fail for reasons of others, downloads, comes before an earlier life is ended.
+        "begin\n",
         *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
+        "life\n",
+        *_directories(directories),
         *_files(files, units),
     ]
     return _closed(parts, "finish\n")
@@ -183,8 +199,14 @@ def render_preflight_script(
     ca_pem: str,
     rules: HostRules = NO_RULES,
     units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
+    binaries: Iterable[Binary] = (),
 ) -> str:
     """Return the read-only script that reports everything about a host that a join would meet."""
+    programs = [
+        f"{_path(each.path)}={_checked(VERSION, each.version, each.path)}"
+        for each in sorted(binaries, key=lambda each: each.path)
+        if not each.sources
+    ]
     settings = {
         "node": _checked(NODE_ID, node_id, "node_id"),
         "server": _checked(URL, api_server, "api_server"),
@@ -193,9 +215,14 @@ def render_preflight_script(
     }
     # Without a runtime there is no kubelet, and none of what it needs.
     runtime = ("runtime",) if rules.runtime_socket else ()
-    checks = ("host", "api", "identity", *runtime, "disks", "ports", "foreign")
+    # What we install ourselves need not be there.
+    own = ("programs",) if programs else ()
+    checks = (*own, "host", "api", "identity", *runtime, "disks", "ports", "foreign")
+    if own:
+        settings["programs"] = " ".join(programs)
     parts = [
         *_settings(settings | rules.settings()),
+        *([constant_shell("version"), constant_shell("preflight_programs")] if own else []),
         constant_shell("preflight"),
         *(constant_shell(f"preflight_{each}") for each in runtime),
         constant_shell("preflight_place"),
@@ -298,10 +325,16 @@ def _directories(directories: Iterable[Directory]) -> list[str]:
 
 
 def _binary(binary: Binary, units: tuple[ServiceUnit, ...]) -> str:
-    url = shell_word(_checked(URL, binary.url, f"{binary.path} url"))
-    sha256 = _checked(SHA256, binary.sha256, f"{binary.path} sha256")
-    restarts = _restarts(binary.path, binary.restarts, units)
-    return f"binary {_path(binary.path)} {url} {sha256} {restarts}\n"
+    path, subject = _path(binary.path), binary.path
+    if bool(binary.sources) != bool(binary.digest):
+        raise ValueError(f"{subject}: has sources or a digest alone; give both, or none")
+    words = [
+        _checked(VERSION, binary.version, f"{subject} version"),
+        shell_word(_checked(SUM, binary.digest, f"{subject} digest")),
+        _restarts(subject, binary.restarts, units),
+        *(shell_word(_checked(SOURCE, each, f"{subject} source")) for each in binary.sources),
+    ]
+    return f"binary {path} {' '.join(words)}\n"
 
 
 def _files(files: Iterable[ManagedFile], units: tuple[ServiceUnit, ...]) -> list[str]:
@@ -357,6 +390,7 @@ def _path(path: str) -> str:
 
 
 def _checked(pattern: re.Pattern[str], value: str, subject: str) -> str:
+    """Return a value that matches the pattern as a whole; subject names it in the error."""
     if not pattern.fullmatch(value):
         raise ValueError(f"{subject}: {value!r} does not match {pattern.pattern}")
     return value

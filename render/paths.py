@@ -13,6 +13,7 @@ KUBE_PROXY_METRICS = "127.0.0.1:10249"
 # The host scripts' own record: host/life.sh and host/record.sh.
 GENERATION = "/var/lib/kube-nodes/generation"
 UNITS_JOURNAL = "/var/lib/kube-nodes/units.journal"
+SENT_FILES = "/var/lib/kube-nodes/sent"
 DOCKER_SOCKET = "/var/run/docker.sock"
 
 
@@ -34,3 +35,8 @@ def kubelet_unit(layout: LayoutOptions) -> str:
 def kube_proxy_unit(layout: LayoutOptions) -> str:
     """Name kube-proxy.service."""
     return f"{layout.unit_dir}/kube-proxy.service"
+
+
+def sent_file(digest: str) -> str:
+    """Name a file on the host that was sent from the operator's machine."""
+    return f"{SENT_FILES}/{digest[:16]}"

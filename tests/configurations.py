@@ -129,6 +129,7 @@ def materials() -> dict[str, Any]:
         "long_version": f"1.{'9' * 5000}.0",
         "sha256": "a" * 64,
         "other_sha256": "b" * 64,
+        "sha512": "c" * 128,
         "SHA256": "B" * 64,
     }
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import asyncssh
 import pytest
@@ -13,8 +17,8 @@ import pytest
 from kube_nodes.fleet import ssh
 from kube_nodes.fleet.ssh import run_on_all
 from kube_nodes.model.nodes import Node
-from kube_nodes.model.options import NodeOptions, SshOptions
-from tests.plugins.ssh_server import SshServer
+from kube_nodes.model.options import JumpOptions, NodeOptions, SshOptions
+from tests.plugins.ssh_server import SshServer, write_key
 
 _KEY = asyncssh.generate_private_key("ssh-ed25519")
 _PEM = _KEY.export_private_key().decode()
@@ -67,7 +71,7 @@ def test_a_host_with_another_key_gets_nothing_and_no_login(server: SshServer) ->
 def test_a_key_that_the_host_does_not_know_is_said_so(server: SshServer) -> None:
     foreign = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     [answer] = run_on_all([_node(server)], lambda _: _script("true"), private_key=foreign)
-    assert "lets root in with none of the keys offered" in answer.error
+    assert "does not let root in with sshPrivateKey" in answer.error
 
 
 def test_a_host_that_is_down_is_an_answer_and_holds_up_no_other(server: SshServer) -> None:
@@ -107,3 +111,65 @@ def test_control_characters_of_a_host_do_not_reach_the_terminal(server: SshServe
     [answer] = run_on_all([_node(server)], lambda _: _script(text), private_key=_PEM)
     assert all(each.isprintable() or each == "\n" for each in answer.stdout)
     assert answer.stdout == "a [2Jb c?d \n ]0;title \n"
+
+
+def test_without_an_agent_that_holds_a_key_the_answer_says_what_is_missing(
+    server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def error() -> str:
+        [answer] = run_on_all([_node(server)], lambda _: _script("true"))
+        return answer.error
+
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    assert "does not let root in: no SSH agent: SSH_AUTH_SOCK is not set" in error()
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "dead"))
+    assert f"no SSH agent answers at SSH_AUTH_SOCK={tmp_path}/dead" in error()
+    with _agent(tmp_path / "sock") as agent:
+        monkeypatch.setenv("SSH_AUTH_SOCK", agent)
+        assert "the SSH agent holds no key; load yours with `ssh-add`" in error()
+        _add(agent, tmp_path / "other", asyncssh.generate_private_key("ssh-ed25519"))
+        assert "lets root in with none of the keys offered" in error()
+        _add(agent, tmp_path / "right", _KEY)
+        assert error() == ""
+
+
+def test_a_host_behind_a_jump_host_is_reached_if_both_show_their_keys(server: SshServer) -> None:
+    with SshServer(_KEY) as jump:
+        hop = JumpOptions(
+            address="127.0.0.1", port=jump.port, user="root", hostKey=jump.host_key_line
+        )
+        options = NodeOptions(ssh=SshOptions(port=server.port, jump=hop))
+        node = replace(_node(server), options=options)
+        [answer] = run_on_all([node], lambda _: _script("echo here"), private_key=_PEM)
+        assert answer.stdout == "here\n"
+        assert len(jump.logins) == 1
+        other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+        [answer] = run_on_all(
+            [replace(node, host_key=other)], lambda _: _script("true"), private_key=_PEM
+        )
+        assert "by way of 127.0.0.1) shows another host key" in answer.error
+        wrong = hop.model_copy(update={"host_key": other})
+        options = NodeOptions(ssh=SshOptions(port=server.port, jump=wrong))
+        logins = len(jump.logins), len(server.logins)
+        [answer] = run_on_all(
+            [replace(node, options=options)], lambda _: _script("true"), private_key=_PEM
+        )
+        assert "shows another host key" in answer.error
+        assert (len(jump.logins), len(server.logins)) == logins
+
+
+@contextmanager
+def _agent(path: Path) -> Iterator[str]:
+    """Run a real ssh-agent that holds no key."""
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    while not path.exists():
+        time.sleep(0.01)
+    yield str(path)
+    process.terminate()
+    process.wait(10)
+
+
+def _add(agent: str, file: Path, key: asyncssh.SSHKey) -> None:
+    write_key(file, key)
+    environment = {**os.environ, "SSH_AUTH_SOCK": agent}
+    subprocess.run(["ssh-add", "-q", file], env=environment, check=True)

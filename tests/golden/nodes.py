@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kube_nodes.model.binaries import Binaries
 from kube_nodes.model.cluster import Cluster
-from kube_nodes.model.nodes import Node, NodeBinaries
+from kube_nodes.model.nodes import Node
 from kube_nodes.model.options import LayoutOptions
 from kube_nodes.render import paths
 from kube_nodes.render.host_files import (
@@ -28,11 +29,11 @@ TOKEN = "tokenx.secretsecretsecr"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIkubeproxy\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIsecretkey\n-----END PRIVATE KEY-----\n"
 _CA = "-----BEGIN CERTIFICATE-----\nMIIclusterca\n-----END CERTIFICATE-----\n"
-_BINARIES = NodeBinaries(
-    kubelet_url="https://files.example/kubelet",
-    kubelet_sha256="a" * 64,
-    kube_proxy_url="https://files.example/kube-proxy",
-    kube_proxy_sha256="b" * 64,
+_BINARIES = Binaries.model_validate(
+    {
+        "kubelet": {"url": "https://files.example/kubelet", "sha256": "a" * 64},
+        "kubeProxy": {"url": "https://files.example/kube-proxy", "sha256": "b" * 64},
+    }
 )
 LAYOUT = LayoutOptions()
 KUBELET_UNIT = paths.kubelet_unit(LAYOUT)
@@ -158,7 +159,7 @@ def rendered(case: str, version: str = VERSIONS[-1]) -> Rendered:
     token = TOKEN if node.is_worker else None
     return Rendered(
         node=node,
-        preflight=render_node_preflight(cluster, node, downloads=True),
+        preflight=render_node_preflight(cluster, node, _BINARIES),
         credentials=render_node_credentials(cluster, node, token, CERTIFICATE, KEY),
         units=render_node_units(cluster, node, _BINARIES),
         service_check=render_node_service_check(

@@ -129,7 +129,7 @@ def test_a_default_node_is_rendered_alike_for_every_version() -> None:
     for case in ("worker", "proxy-only"):
         older, *newer = (
             {
-                name: text
+                name: text.replace(version, "VERSION")
                 for name, text in _scripts(case, version).items()
                 if "preflight" not in name
             }
@@ -191,5 +191,5 @@ def _leaves(document: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def test_the_stdin_of_a_node_stays_small() -> None:
-    assert len(rendered("worker").units) < 14_000
+    assert len(rendered("worker").units) < 14_500
     assert len(rendered("worker").credentials) < 9_000

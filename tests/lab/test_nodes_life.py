@@ -16,6 +16,7 @@ import pytest
 
 from lab import lifecycle
 from lab.spec import LabSpec
+from lab.ssh import new_key_pair
 from lab.stack import Stack
 from tests.lab.dns_server import cluster_dns
 from tests.lab.nodes_stack import NodesStack, copy_project
@@ -247,7 +248,12 @@ def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_withou
     assert all(logins.values())
     both = {"n1": "v1.37.2", "n2": "v1.37.2"}
     own_file = nodes.ssh("n3", "sha256sum /etc/containerd/config.toml")
-    options = {"kubernetesVersion": "1.35.4", "tokenMode": "static", **CONTAINERD}
+    options = {
+        "kubernetesVersion": "1.35.4",
+        "tokenMode": "static",
+        "ssh.user": "admin",
+        **CONTAINERD,
+    }
     others = "t1,somebody,1"
     with nodes.changed(_with_options(third, options)):
         changed = nodes.changed_resources(_join_with_static_token(nodes, others))
@@ -279,12 +285,31 @@ def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_withou
 def test_a_host_with_kube_proxy_alone_reaches_services_and_is_no_node(
     nodes: NodesStack, third: dict[str, str | int]
 ) -> None:
-    with nodes.changed(_with_options(third, {"role": "proxy-only"})):
+    """It is reached by way of another host, whose key is checked too."""
+    way = nodes.lab.host("n1")
+    jump = {"address": way.address, "hostKey": way.host_key, "user": "admin"}
+    options = {"role": "proxy-only", **{f"ssh.jump.{key}": jump[key] for key in jump}}
+    before = nodes.logins("n1")
+    with nodes.changed(_with_options(third, options)):
         nodes.up()
+        assert nodes.logins("n1") - before >= 4
         answer = nodes.outputs()["nodes"]["n3"]["serviceAnswer"]
         assert answer.startswith("pod=service-check-")
         assert nodes.ready() == {"n1": "v1.37.2", "n2": "v1.37.2"}
         assert "n3" not in nodes.kubectl("get", "nodes")
+    nodes.up()
+
+
+def test_a_host_that_shows_another_key_is_sent_nothing(nodes: NodesStack) -> None:
+    files = "cd /; sha256sum /var/lib/kubelet/config.yaml /etc/systemd/system/kubelet.service"
+    before, logins = nodes.ssh("n1", files), nodes.logins("n1")
+    place = "pools.workers.nodes.n1"
+    wrong = new_key_pair().public
+    with nodes.changed({f"{place}.hostKey": wrong, f"{place}.options.maxPods": 50}):
+        said = nodes.up(expect=False)
+        assert "ssh: handshake failed: ssh: host key mismatch" in said
+        assert nodes.logins("n1") == logins
+    assert nodes.ssh("n1", files) == before
     nodes.up()
 
 

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from kube_nodes.model.binaries import Binaries
 from kube_nodes.model.dns import render_query
 from kube_nodes.model.expectation import Expectation, ExpectedName, ExpectedNetwork
 from kube_nodes.model.findings import Finding, Level
 from kube_nodes.model.host_facts import HostFacts, parse_host_facts
-from kube_nodes.model.nodes import NodeBinaries
 from kube_nodes.model.verification import verify_host
 from kube_nodes.render.expectation import expect_node
 from kube_nodes.settings import parse_settings
@@ -99,11 +99,12 @@ def expected() -> Expectation:
         caCertificate=authority().pem, pools={"workers": {"nodes": {"n1": options}}}
     )
     settings = parse_settings(values)
-    binaries = NodeBinaries(
-        kubelet_url="https://files.example/kubelet",
-        kubelet_sha256=KUBELET_SHA256,
-        kube_proxy_url="https://files.example/kube-proxy",
-        kube_proxy_sha256=KUBE_PROXY_SHA256,
+    url = "https://files.example"
+    binaries = Binaries.model_validate(
+        {
+            "kubelet": {"url": f"{url}/kubelet", "sha256": KUBELET_SHA256},
+            "kubeProxy": {"url": f"{url}/kube-proxy", "sha256": KUBE_PROXY_SHA256},
+        }
     )
     return expect_node(settings.cluster, settings.nodes[0], binaries, NETWORK)
 

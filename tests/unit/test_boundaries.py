@@ -26,7 +26,7 @@ _ALLOWED = {
     "model": set(),
     "host": set(),
     "render": {"model"},
-    "membership": {"model"},
+    "membership": {"model", "render"},
     "settings": {"model"},
     "components": {"model", "render", "settings"},
     "fleet": {"membership", "model", "render", "settings"},

@@ -62,7 +62,7 @@ def test_units_and_bounds_are_told() -> None:
     assert found["options.maxPods"].values == "1 to 1000 pods"
     assert found["options.proxyMode"].values == "`nftables`, `iptables`, `ipvs`, `userspace`"
     assert found["options.taints"].kind == "list of taints"
-    assert found["binaries.<version>.kubelet.sha256"].default == "**required**"
+    assert found["binaries.<version>.kubelet"].default == "**required**"
     assert found["pools.<pool>.nodes.<node>.options.ssh.port"].default == "`22`"
 
 

@@ -151,11 +151,18 @@ def test_the_text_of_the_error_counts_the_faults_and_says_that_nothing_was_chang
     ]
 
 
+_JUMP_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICEM9a/ROWFNdybP/Vtux8H+QJEib0YMWkGln6u/GNlb"
 _EVERYTHING = right_configuration(
     clusterName="lab",
     podCidrs=["10.200.0.0/16", "fd00:200::/56"],
     serviceCidrs=["10.96.0.0/16", "fd00:96::/112"],
-    binaries={"1.37.2": materials()["binaries"]},
+    binaries={
+        "1.37.2": materials()["binaries"],
+        "1.36.3": {
+            "kubelet": {"file": "binaries/1.36.3/kubelet", "sha512": "e" * 128},
+            "kubeProxy": {"file": "binaries/1.36.3/kube-proxy", "sha512": "f" * 128},
+        },
+    },
     kubeProxyCertificate={
         "issuer": "ca",
         "algorithm": "ECDSA",
@@ -184,9 +191,14 @@ _EVERYTHING = right_configuration(
         "kubernetesVersion": "1.37.2",
         "role": "worker",
         "tokenMode": "static",
-        "ssh": {"user": "admin", "port": 2222},
+        "ssh": {
+            "user": "admin",
+            "port": 2222,
+            "jump": {"address": "jump.example", "user": "jump", "port": 2222, "hostKey": _JUMP_KEY},
+        },
         "labels": {"example.com/zone": "a", "empty": ""},
         "taints": ["dedicated=gpu:NoSchedule", "old:NoExecute"],
+        "mirrors": ["https://mirror.example/kubernetes", "http://192.0.2.9:8080/"],
         "maxPods": 50,
         "podPidsLimit": 1024,
         "kubeReserved": {"cpu": "200m", "memory": "512Mi"},
@@ -271,7 +283,7 @@ def _leaf_names(values: dict[str, Any]) -> Iterator[str]:
     maps = ("labels", "kubeReserved", "systemReserved", "evictionHard")
     free = ("kubeletConfiguration", "kubeProxyConfiguration", "kubeletUnit", "kubeProxyUnit")
     for key, value in values.items():
-        if key not in ("workers", "n1", "n2", "1.37.2"):
+        if key not in ("workers", "n1", "n2", "1.36.3", "1.37.2"):
             yield key
         if isinstance(value, dict) and key not in maps + free:
             yield from _leaf_names(value)
@@ -328,7 +340,7 @@ def test_whatever_is_written_is_told_as_faults_or_can_be_rendered(
     accepted = parse_settings(_with(place, value), _CA_KEY)
     for node in accepted.nodes:
         assert render_node_units(accepted.cluster, node, None).endswith("# end\n")
-        assert render_node_preflight(accepted.cluster, node, downloads=True).endswith("# end\n")
+        assert render_node_preflight(accepted.cluster, node).endswith("# end\n")
         assert render_node_credentials(accepted.cluster, node, "id.secret", "c", "k")
 
 

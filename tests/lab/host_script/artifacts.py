@@ -21,8 +21,14 @@ class Artifacts:
     ranges: bool = True
     cut_after: int | None = None
     """Close the connection after so many bytes."""
+    cuts: int = 1000
+    """How many answers are cut."""
     hold: threading.Event | None = None
-    """Send the first bytes, then the rest once it is set."""
+    """Send one half, then the rest once it is set."""
+    moved: dict[str, str] = field(default_factory=dict)
+    """By path, where it is now."""
+    page: bytes | None = None
+    """What is answered, with 200, to every path that is not there."""
 
     def put(self, name: str, content: bytes) -> tuple[str, str]:
         """Serve content; return its URL and SHA-256."""
@@ -56,7 +62,13 @@ def serve_artifacts(address: str) -> Iterator[Artifacts]:
 def _answer(request: BaseHTTPRequestHandler, artifacts: Artifacts) -> None:
     wanted = request.headers.get("Range", "")
     artifacts.requests.append((request.path, wanted))
-    content = artifacts.contents.get(request.path)
+    if request.path in artifacts.moved:
+        request.send_response(302)
+        request.send_header("Location", artifacts.moved[request.path])
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+        return
+    content = artifacts.contents.get(request.path, artifacts.page)
     if content is None:
         request.send_error(404)
         return
@@ -74,8 +86,12 @@ def _answer(request: BaseHTTPRequestHandler, artifacts: Artifacts) -> None:
     request.end_headers()
     body = content[begin:]
     if artifacts.hold is not None:
-        request.wfile.write(body[:10])
+        half = len(body) // 2
+        request.wfile.write(body[:half])
         request.wfile.flush()
         artifacts.hold.wait(60)
-        body = body[10:]
-    request.wfile.write(body if artifacts.cut_after is None else body[: artifacts.cut_after])
+        body = body[half:]
+    if artifacts.cut_after is not None and artifacts.cuts > 0:
+        artifacts.cuts -= 1
+        body = body[: artifacts.cut_after]
+    request.wfile.write(body)

@@ -46,7 +46,9 @@ def node(host: ScriptHost, server: Artifacts) -> Iterator[Node]:
     """A node whose host is clean before and after."""
     node = Node(server)
     yield node
-    server.ranges, server.cut_after, server.hold = True, None, None
+    server.ranges, server.cut_after, server.cuts, server.hold = True, None, 1000, None
+    server.page = None
+    server.moved.clear()
     plain = Node(server)
     host.sh("rm -f /etc/kubernetes/kubelet.conf")
     assert host.run(plain.units(), "remove").status == 0

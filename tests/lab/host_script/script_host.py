@@ -6,11 +6,13 @@ ports, keep the configuration that they were started with, and refuse one that h
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kube_nodes.model.cluster import Cluster
+from kube_nodes.render import paths
 from kube_nodes.render.host_script import (
     KUBE_PROXY,
     KUBELET,
@@ -34,6 +36,7 @@ KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 KUBE_PROXY_CONFIG = "/var/lib/kube-proxy/config.conf"
 PORTS = {"kubelet": 10248, "kube-proxy": 10256}
 CONFIGS = {"kubelet": KUBELET_CONFIG, "kube-proxy": KUBE_PROXY_CONFIG}
+VERSION = "v1.37.2"
 API = "https://192.0.2.1:6443"
 KUBELET_UNIT = "/etc/systemd/system/kubelet.service"
 EXTRA = ManagedFile(path="/etc/kubernetes/extra.conf", content="extra\n", restarts=("kubelet",))
@@ -41,6 +44,7 @@ EXTRA = ManagedFile(path="/etc/kubernetes/extra.conf", content="extra\n", restar
 PROGRAM = """\
 #!/bin/sh
 # build {build}
+[ "$1" != --version ] || {{ echo 'Kubernetes {version}'; exit 0; }}
 [ "$1" != --cleanup ] || {{ echo cleaned >/run/fake-cleanup; exit 0; }}
 if grep -q broken {config}; then
   echo 'E1124 00:00:00.000000 1 run.go:72] "command failed" err="{name}: broken is unknown"' >&2
@@ -66,9 +70,11 @@ WantedBy=multi-user.target
 """
 
 
-def program(name: str, build: int = 1) -> bytes:
+def program(name: str, build: int = 1, version: str = VERSION) -> bytes:
     """Return the stand-in for kubelet or kube-proxy."""
-    text = PROGRAM.format(name=name, build=build, config=CONFIGS[name], port=PORTS[name])
+    text = PROGRAM.format(
+        name=name, build=build, version=version, config=CONFIGS[name], port=PORTS[name]
+    )
     return text.encode()
 
 
@@ -160,6 +166,16 @@ class Node:
     wait_seconds: int = 10
     node_id: str = "node-1"
     programs: tuple[ServiceUnit, ...] = (KUBELET, KUBE_PROXY)
+    mirrors: tuple[str, ...] = ()
+    origin: str = ""
+    """Server of the binaries' own URLs, where it is not that of the artifacts."""
+    contents: dict[str, bytes] = field(default_factory=dict)
+    """What a program is, where it is not the stand-in."""
+    sha512: bool = False
+    delivered: bool = False
+    """The programs come from the operator's machine."""
+    installed: bool = False
+    """The programs are the host's own."""
 
     def units(self) -> str:
         """Render the units script."""
@@ -193,9 +209,20 @@ class Node:
         )
 
     def _binary(self, name: str) -> Binary:
-        content = program(name, self.build if name == "kubelet" else 1)
+        if self.installed:
+            return Binary(path=f"/usr/local/bin/{name}", version=VERSION, restarts=(name,))
+        content = self.contents.get(name) or program(name, self.build if name == "kubelet" else 1)
         url, sha256 = self.artifacts.put(f"{self.build}/{name}", content)
-        return Binary(path=f"/usr/local/bin/{name}", url=url, sha256=sha256, restarts=(name,))
+        url = url.replace(self.artifacts.url, self.origin or self.artifacts.url)
+        digest = hashlib.sha512(content).hexdigest() if self.sha512 else sha256
+        urls = (*(f"{mirror}/{self.build}/{name}" for mirror in self.mirrors), url)
+        return Binary(
+            path=f"/usr/local/bin/{name}",
+            version=VERSION,
+            sources=(paths.sent_file(digest),) if self.delivered else urls,
+            digest=digest,
+            restarts=(name,),
+        )
 
     def vouched_credentials(
         self,
