@@ -28,9 +28,10 @@ vouch() {
   n=$1.kn-new
   [ -e "$n" ] || n=$1
   end=$(ends "$n")
-  f=$(mktemp) && t=$(mktemp) && exec 5>"$f" 6>"$t" && rm "$f" "$t" && cat >&6 || die "cannot write on /run"
+  f=$(mktemp) && t=$(mktemp) && exec 5>"$f" 6>"$t" && rm "$f" "$t" && cat >&6 || die "cannot write /run"
   sed -n 's/^ *client-[a-z]*-data: *//p' "$n" | while read -r l; do echo "$l" | base64 -d && echo; done >&5
-  e=$(curl -q -sS --noproxy '*' --cacert /dev/fd/6 --cert /dev/fd/5 --connect-timeout 5 -m 10 --retry 3 \
+  # Over HTTP/2 a refusal can cut itself off, before the body is read.
+  e=$(curl -q -sS --http1.1 --noproxy '*' --cacert /dev/fd/6 --cert /dev/fd/5 --connect-timeout 5 -m 10 --retry 3 \
     --retry-connrefused -H 'Content-Type: application/json' -w ' %{http_code}' \
     -d '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}' \
     "$(sed -n 's/^ *server: *//p' "$n")/apis/authentication.k8s.io/v1/selfsubjectreviews" 2>&1)

@@ -26,7 +26,8 @@ made = KubeProxyCertificate(
             name="c", server="https://192.0.2.1", ca_certificate=config.require("ca"), uid="u",
             pod_cidrs=(), service_cidrs=(),
         ),
-        issuer="ca", ca_key=config.require("caKey"), epoch=config.require_int("epoch"),
+        issuer=config.require("issuer"), ca_key=config.require("caKey"), epoch=1,
+        local_command="sh -c 'cat foreign.pem'",
         subject=Subject.model_validate(config.require_object("subject")),
     ),
 )
@@ -42,6 +43,11 @@ _MANUALS = {
 }
 
 
+def _configuration(issuer: str) -> dict[str, Any]:
+    secrets = {"ca": materials()["ca"], "caKey": materials()["ca_key"]}
+    return {**secrets, "issuer": issuer, "subject": _MANUALS}
+
+
 def _operations(steps: list[dict[str, Any]], name: str) -> list[str]:
     return [step["op"] for step in steps if step["urn"].endswith(f"::{name}")]
 
@@ -49,12 +55,7 @@ def _operations(steps: list[dict[str, Any]], name: str) -> list[str]:
 def test_the_manuals_certificate_and_another_subject_new_before_the_old_goes(
     tmp_path: Path,
 ) -> None:
-    config = {
-        "ca": materials()["ca"],
-        "caKey": materials()["ca_key"],
-        "epoch": 1,
-        "subject": _MANUALS,
-    }
+    config = _configuration("ca")
     engine = Engine(tmp_path, PROGRAM, config, {"PYTHONPATH": str(CHECKOUT)})
     first = engine.up()
     assert first.ok, first.output
@@ -80,3 +81,15 @@ def test_the_manuals_certificate_and_another_subject_new_before_the_old_goes(
     after = x509.load_pem_x509_certificate(engine.outputs()["certificate"].encode())
     assert ",O=nodes," in after.subject.rfc4514_string()
     assert after.public_key() == key
+
+
+def test_a_certificate_that_is_not_the_cas_ends_the_run_with_the_reason_and_no_traceback(
+    tmp_path: Path,
+) -> None:
+    engine = Engine(tmp_path, PROGRAM, _configuration("cluster"), {"PYTHONPATH": str(CHECKOUT)})
+    (engine.program / "foreign.pem").write_text(materials()["leaf"])
+    run = engine.up()
+    assert not run.ok
+    for said in ("is for another key", "is not for client authentication", "no host was given it"):
+        assert said in run.output
+    assert "Traceback" not in run.output
