@@ -148,7 +148,7 @@ def join_path(prefix: str, location: Sequence[Any]) -> str:
 
 
 def show(value: Any, most: int = 60) -> str:
-    """Show a value in an error: on one line, bounded, never a key or a password."""
+    """Show a value in an error: on one line that no terminal obeys, bounded, never a secret."""
     if isinstance(value, Mapping | list | tuple):
         return "{…}" if isinstance(value, Mapping) else "[…]"
     if not isinstance(value, str):
@@ -157,4 +157,7 @@ def show(value: Any, most: int = 60) -> str:
         return "a private key"
     text = _CREDENTIALS.sub("//…@", value)
     text = text if len(text) <= most else text[: most - 1] + "…"
-    return json.dumps(text, ensure_ascii=False)
+    return "".join(
+        each if each.isprintable() else json.dumps(each).strip('"')
+        for each in json.dumps(text, ensure_ascii=False)
+    )

@@ -6,6 +6,11 @@ import signal
 
 import hypothesis
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more of what else runs on the machine than of the code.
+settings.register_profile("kube-nodes", deadline=None)
+settings.load_profile("kube-nodes")
 
 # A busy machine is no fault of an example: time is not what these tests are about.
 hypothesis.settings.register_profile("kube-nodes", deadline=None)
