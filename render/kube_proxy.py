@@ -14,6 +14,7 @@ from kube_nodes.render.documents import (
     replace_settings,
 )
 from kube_nodes.render.placement import Placed, place_settings
+from kube_nodes.render.sandbox import kube_proxy_sandbox
 
 
 def render_kube_proxy_configuration(cluster: Cluster, node: Node) -> str:
@@ -38,6 +39,7 @@ def render_kube_proxy_unit(cluster: Cluster, node: Node) -> str:
             ("Restart", "always"),
             ("RestartSec", "5"),
             ("LimitNOFILE", "65536"),
+            *kube_proxy_sandbox(node.options),
         ],
         "Install": [("WantedBy", "multi-user.target")],
     }

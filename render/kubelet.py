@@ -18,6 +18,7 @@ from kube_nodes.render.documents import (
     replace_settings,
 )
 from kube_nodes.render.placement import Placed, has_file, place_settings
+from kube_nodes.render.sandbox import kubelet_sandbox
 
 # The strong suites of CIS Kubernetes Benchmark 1.12, 4.2.12.
 TLS_CIPHER_SUITES = (
@@ -56,6 +57,7 @@ def render_kubelet_unit(node: Node) -> str:
             ("ExecStart", render_command(paths.kubelet_binary(layout), _placed(node).flags)),
             ("Restart", "always"),
             ("RestartSec", "5"),
+            *kubelet_sandbox(node.options),
         ],
         "Install": [("WantedBy", "multi-user.target")],
     }

@@ -11,6 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,9 @@ from lab import lifecycle
 from lab.spec import LabSpec
 from lab.ssh import new_key_pair
 from lab.stack import Stack
+from tests.cis import failed_checks
 from tests.lab.dns_server import cluster_dns
+from tests.lab.hardening import SEEN_BY_THE_POD, assert_sandboxed, known_node, read_volumes
 from tests.lab.nodes_stack import NodesStack, copy_project
 
 pytestmark = pytest.mark.lab
@@ -122,6 +125,20 @@ def test_a_joined_node_can_be_asked_for_logs(nodes: NodesStack) -> None:
     """The kubelet's serving certificate was issued, and the API server trusts it."""
     pod = nodes.kubectl("get", "pods", "-n", "kube-nodes", "-o", "name").split()[0]
     nodes.kubectl("logs", "-n", "kube-nodes", pod)
+
+
+def test_a_joined_node_passes_every_check_of_the_cis_benchmark(nodes: NodesStack) -> None:
+    known = known_node(nodes, "n1")
+    assert failed_checks(known) == []
+    assert len(known.files) == 5
+
+
+def test_both_services_run_in_their_sandboxes(nodes: NodesStack) -> None:
+    assert_sandboxed(nodes, "n1")
+
+
+def test_what_the_kubelet_mounts_reaches_a_pod(nodes: NodesStack, tmp_path: Path) -> None:
+    assert read_volumes(nodes, "n1", tmp_path / "pod.yaml") == SEEN_BY_THE_POD
 
 
 def test_the_tokens_are_closed_after_the_join(nodes: NodesStack) -> None:

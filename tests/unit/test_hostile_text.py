@@ -27,15 +27,14 @@ from tests.configurations import merge, right_configuration
 from tests.golden.nodes import KUBE_PROXY_UNIT, KUBELET_UNIT, LAYOUT, written_files
 from tests.unit.hostile_text import CANARY, INJECTIONS, lines, texts
 
+_HOST = Path(__file__).resolve().parents[2] / "host"
+_CONSTANT_SHELL = "".join(file.read_text() for file in sorted(_HOST.glob("*.sh")))
 # What the shell of the host scripts does, as far as data reaches it: a path, a mode, a content.
-_STUBS = """\
-put() { mkdir -p "$ROOT${1%/*}" && cat >"$ROOT$1" && printf '%s\\n' "$1 $2 $3" >>"$ROOT/calls"; }
-dir() { printf '%s\\n' "$1 $2" >>"$ROOT/calls"; }
-binary() { printf '%s\\n' "$@" >>"$ROOT/calls"; }
-life() { :; }
-begin() { :; }
-finish() { printf '%s\\n' "$node" "$part" "$units" "$wait" >"$ROOT/settings"; }
-"""
+# Nothing else that the rendered lines may call does anything here.
+_STUBS = "".join(
+    f"{name}() {{ :; }}\n" for name in re.findall(r"^(\w+)\(\) ", _CONSTANT_SHELL, re.MULTILINE)
+)
+_STUBS += 'put() { mkdir -p "$ROOT${1%/*}" && cat >"$ROOT$1"; }\n'
 
 
 def accepted(values: dict[str, Any]) -> Settings | None:
@@ -69,11 +68,10 @@ def on_a_host(script: str, shell: str) -> dict[str, str]:
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         assert list(work.iterdir()) == []
         assert not list(root.rglob(CANARY))
-        own = ("calls", "settings")
         return {
             f"/{path.relative_to(root)}": path.read_bytes().decode()
             for path in root.rglob("*")
-            if path.is_file() and path.name not in own
+            if path.is_file()
         }
 
 

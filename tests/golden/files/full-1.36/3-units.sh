@@ -57,6 +57,32 @@ ExecStart=/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf
 Restart=always
 RestartSec=5
 LimitNOFILE=65536
+InaccessiblePaths=-/var/lib/kubelet -/run/containerd -/run/dbus -/run/docker.sock -/run/systemd/private
+ReadOnlyPaths=/proc/sys /sys/kernel -/run/systemd -/run/udev
+ReadWritePaths=/proc/sys/net /run
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_MODULE
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+NoNewPrivileges=yes
+OOMScoreAdjust=-999
+PrivateDevices=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectProc=invisible
+ProtectSystem=strict
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=~@cpu-emulation @debug @mount @obsolete @privileged
+SystemCallFilter=@module
+UMask=0077
 
 [Install]
 WantedBy=multi-user.target
@@ -73,6 +99,14 @@ StartLimitIntervalSec=0
 ExecStart=/usr/local/bin/kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --config=/var/lib/kubelet/config.yaml --kubeconfig=/etc/kubernetes/kubelet.conf --node-ip=192.0.2.121
 Restart=always
 RestartSec=5
+CapabilityBoundingSet=~CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_BLOCK_SUSPEND CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap sethostname setdomainname
 
 [Install]
 WantedBy=multi-user.target

@@ -37,6 +37,34 @@ ExecStart=/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf
 Restart=always
 RestartSec=5
 LimitNOFILE=65536
+BindPaths=-/run/xtables.lock
+BindReadOnlyPaths=-/run/systemd/resolve -/run/NetworkManager -/run/resolvconf
+InaccessiblePaths=-/var/lib/kubelet
+ReadOnlyPaths=/proc/sys /sys/kernel
+ReadWritePaths=/proc/sys/net
+TemporaryFileSystem=/run:ro
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+NoNewPrivileges=yes
+OOMScoreAdjust=-999
+PrivateDevices=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectProc=invisible
+ProtectSystem=strict
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=~@cpu-emulation @debug @mount @obsolete @privileged
+UMask=0077
 
 [Install]
 WantedBy=multi-user.target
