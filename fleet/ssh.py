@@ -10,11 +10,16 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import asyncssh
 
-from kube_nodes.membership.ssh import CONNECT_SECONDS, connected, explain
+from kube_nodes.membership.ssh import (
+    CONNECT_SECONDS,
+    TooMuchError,
+    connected,
+    explain,
+    run_command,
+)
 from kube_nodes.model.host_output import clean_lines
 from kube_nodes.model.nodes import Node
 from kube_nodes.render.host_files import route_to
@@ -38,10 +43,6 @@ class Answer:
     """Both without control characters, and bounded."""
     error: str = ""
     """Why there is no answer, with a remedy."""
-
-
-class _TooMuchError(Exception):
-    """A host printed more than is taken."""
 
 
 def run_on_all(
@@ -105,32 +106,18 @@ async def _run(node: Node, script: str, private_key: str | None, timeout_seconds
         return Answer(node=node.id, error=explain(error, route, private_key))
 
 
-async def _command(connection: Any, node: Node, script: str, timeout_seconds: int) -> Answer:
+async def _command(
+    connection: asyncssh.SSHClientConnection, node: Node, script: str, timeout_seconds: int
+) -> Answer:
     command = render_receiver(user=node.options.ssh.user, timeout_seconds=timeout_seconds)
-    async with connection.create_process(command, encoding=None) as process:
-        process.stdin.write(script.encode())
-        process.stdin.write_eof()
-        try:
-            stdout, stderr = await asyncio.gather(_read(process.stdout), _read(process.stderr))
-        except _TooMuchError:
-            connection.abort()
-            return Answer(
-                node=node.id,
-                error=f"printed more than {MOST_BYTES} bytes; see what runs there under sh",
-            )
-        await process.wait_closed()
-        return Answer(
-            node=node.id,
-            status=process.exit_status if process.exit_status is not None else -1,
-            stdout=clean_lines(stdout, MOST_BYTES),
-            stderr=clean_lines(stderr, MOST_BYTES),
-        )
-
-
-async def _read(stream: Any) -> bytes:
-    data = bytearray()
-    while part := await stream.read(65536):
-        data += part
-        if len(data) > MOST_BYTES:
-            raise _TooMuchError
-    return bytes(data)
+    try:
+        done = await run_command(connection, command, script.encode(), MOST_BYTES)
+    except TooMuchError:
+        error = f"printed more than {MOST_BYTES} bytes; see what runs there under sh"
+        return Answer(node=node.id, error=error)
+    return Answer(
+        node=node.id,
+        status=done.status,
+        stdout=clean_lines(done.stdout, MOST_BYTES),
+        stderr=clean_lines(done.stderr, MOST_BYTES),
+    )

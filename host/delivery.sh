@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # Takes files that the operator's machine sends: says what is lacking, and how much of it is here.
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-keep=''
+keep='' lacks=''
 
 sum() { echo "$2  $1" | "sha$((${#2} * 4))sum" -c --status 2>/dev/null; }
 
@@ -22,6 +22,7 @@ sent() {
   if sum "$f.part" "$2"; then
     mv "$f.part" "$f"
   else
+    lacks=1
     echo "lacks ${f##*/} $(stat -c %s "$f.part" 2>/dev/null || echo 0)"
   fi
 }
@@ -31,5 +32,5 @@ finish() {
   for f in "$folder"/*; do
     case "$keep " in *" ${f%.part} "*) ;; *) rm -f "$f" ;; esac
   done
-  rmdir "$folder" 2>/dev/null || :
+  [ -n "$lacks" ] || rmdir "$folder" "${folder%/*}" 2>/dev/null || :
 }

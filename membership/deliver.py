@@ -7,6 +7,7 @@ with. Nothing of a file is in a request, and so nothing in the state: a file is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import asyncssh
 
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
-from kube_nodes.membership.ssh import connected, explain
+from kube_nodes.membership.ssh import TooMuchError, connected, explain, run_command
 from kube_nodes.model.host_output import clean, clean_lines
 from kube_nodes.model.requests import DeliverRequest, SentFile
 from kube_nodes.render.delivery import render_append, render_delivery, render_recall
@@ -85,20 +86,26 @@ class _Delivery:
         command = render_append(file, user=self._request.route.hops[-1].user, anew=begin == 0)
         name = Path(file.path).name
         async with connection.create_process(command, encoding=None) as process:
-            with source.open("rb") as opened:
-                opened.seek(begin)
-                while chunk := opened.read(_CHUNK_BYTES):
-                    process.stdin.write(chunk)
-                    await process.stdin.drain()
-                    self._progress.awaiting(
-                        f"{name}: {opened.tell() // 1_000_000} of {total // 1_000_000} MB sent"
-                    )
-            process.stdin.write_eof()
+            # What ends before it has read everything says why on stderr.
+            with contextlib.suppress(BrokenPipeError):
+                await self._feed(process, source, begin)
             said = await process.stderr.read(_MOST_BYTES)
             await process.wait_closed()
         if process.exit_status != 0:
             raise MembershipError(f"{name} cannot be written on the host: {clean(said, 400)}")
         self._sent.append(f"sent {name} {total - begin}")
+
+    async def _feed(
+        self, process: asyncssh.SSHClientProcess[bytes], source: Path, begin: int
+    ) -> None:
+        what = f"{source.name} to be sent ({source.stat().st_size // 1_000_000} MB)"
+        with source.open("rb") as opened:
+            opened.seek(begin)
+            while chunk := opened.read(_CHUNK_BYTES):
+                process.stdin.write(chunk)
+                await process.stdin.drain()
+                self._progress.awaiting(what)
+        process.stdin.write_eof()
 
 
 async def _script(
@@ -107,21 +114,15 @@ async def _script(
     """Run a script on the host and return what it prints, which is bounded."""
     user = request.route.hops[-1].user
     command = render_receiver(user=user, timeout_seconds=_SCRIPT_SECONDS)
-    async with (
-        asyncio.timeout(_SCRIPT_SECONDS + 30),
-        connection.create_process(command, encoding=None) as process,
-    ):
-        process.stdin.write(text.encode())
-        process.stdin.write_eof()
-        out = await process.stdout.read(_MOST_BYTES)
-        said = await process.stderr.read(_MOST_BYTES)
-        if len(out) >= _MOST_BYTES:
-            raise MembershipError("the host prints without end; look at what answers there")
-        await process.wait_closed()
-    if process.exit_status != 0:
-        prefix = f"{request.node}: "
-        raise MembershipError(clean(said, 400).removeprefix(prefix) or "the host's script failed")
-    return clean_lines(out, _MOST_BYTES)
+    try:
+        async with asyncio.timeout(_SCRIPT_SECONDS + 30):
+            done = await run_command(connection, command, text.encode(), _MOST_BYTES)
+    except TooMuchError:
+        raise MembershipError("the host prints without end; see what runs there under sh") from None
+    if done.status != 0:
+        said = clean(done.stderr, 400).removeprefix(f"{request.node}: ")
+        raise MembershipError(said or f"the host's script ended with {done.status}")
+    return clean_lines(done.stdout, _MOST_BYTES)
 
 
 def _parse(answer: str, files: dict[str, SentFile]) -> Iterator[tuple[SentFile, int]]:

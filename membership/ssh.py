@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
@@ -19,6 +20,20 @@ from kube_nodes.model.host_output import clean
 from kube_nodes.model.requests import Hop, Route
 
 CONNECT_SECONDS = 15
+
+
+class TooMuchError(Exception):
+    """A host printed more than is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a command did on a host."""
+
+    status: int
+    """Exit status; -1 where a signal ended it."""
+    stdout: bytes
+    stderr: bytes
 
 
 @asynccontextmanager
@@ -46,6 +61,39 @@ async def connected(
         for hop in jumps:
             tunnel = await opened.enter_async_context(_connecting(hop, keys, None))
         yield await opened.enter_async_context(_connecting(host, keys, tunnel))
+
+
+async def run_command(
+    connection: asyncssh.SSHClientConnection, command: str, stdin: bytes, most_bytes: int
+) -> Result:
+    """Run a command to its end.
+
+    Raises:
+        TooMuchError: it printed more than `most_bytes`; the connection is cut.
+    """
+    async with connection.create_process(command, encoding=None) as process:
+        process.stdin.write(stdin)
+        process.stdin.write_eof()
+        try:
+            stdout, stderr = await asyncio.gather(
+                _read(process.stdout, most_bytes), _read(process.stderr, most_bytes)
+            )
+        except TooMuchError:
+            # The host would go on printing, and nothing would ever end.
+            connection.abort()
+            raise
+        await process.wait_closed()
+        status = process.exit_status
+        return Result(status=-1 if status is None else status, stdout=stdout, stderr=stderr)
+
+
+async def _read(stream: Any, most_bytes: int) -> bytes:
+    data = bytearray()
+    while part := await stream.read(65536):
+        data += part
+        if len(data) > most_bytes:
+            raise TooMuchError
+    return bytes(data)
 
 
 async def fetch_host_key(route: Route, kind: str = "") -> str:
