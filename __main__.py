@@ -29,12 +29,16 @@ except ConfigurationError as error:
 if not pulumi.runtime.is_dry_run():
     # A preview works without the cluster. A run that writes is sure of the cluster first.
     try:
-        certificate = settings.kube_proxy_certificate
-        check_cluster(
-            settings.cluster.identity,
+        certificate, cluster = settings.kube_proxy_certificate, settings.cluster
+        warnings = check_cluster(
+            cluster.identity,
             settings.static_token_in_use,
             client_group=certificate.subject.organization,
+            network=cluster.pod_network,
+            max_pods={each.id: each.options.max_pods for each in settings.nodes if each.is_worker},
         )
+        for warning in warnings:
+            pulumi.log.warn(warning)
     except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
         pulumi.log.error(str(error))
         sys.exit(1)

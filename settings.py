@@ -109,6 +109,11 @@ class Settings(Declaration):
     )
     cluster_name: Name = Field("kubernetes", description="The cluster's name in kubeconfigs.")
     pod_cidrs: Cidrs = Field(description="CIDRs of the pods.")
+    pod_cidr_allocator: Literal["kube-controller-manager", "network-add-on"] = Field(
+        "kube-controller-manager",
+        description="Who gives each Node its podCIDRs. Where it is kube-controller-manager, one "
+        "outside `podCidrs` is an error, else a warning.",
+    )
     service_cidrs: Cidrs = Field(description="CIDRs of the Services.")
     binaries: dict[VersionKey, Binaries] = Field(
         {},
@@ -143,6 +148,7 @@ class Settings(Declaration):
             uid=self.cluster_uid,
             pod_cidrs=tuple(self.pod_cidrs),
             service_cidrs=tuple(self.service_cidrs),
+            allocates_pod_cidrs=self.pod_cidr_allocator == "kube-controller-manager",
         )
 
     @property

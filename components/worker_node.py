@@ -264,6 +264,7 @@ class WorkerNode(pulumi.ComponentResource):
                 ),
                 timeout_seconds=options.join_timeout_seconds,
                 drain=self._drain(),
+                pod_network=self._args.cluster.pod_network,
             ).to_json()
         )
         return local_command(

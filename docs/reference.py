@@ -34,6 +34,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 _NAMES = {"binaries": "version", "hosts": "host", "pools": "pool", "nodes": "node"}
 # How a text is written; by its check in model/.
 FORMATS = {
+    "check_bind_address": "`address:port`",
     "check_ca_certificates": "PEM",
     "check_cidr": "CIDR",
     "check_download": "URL",
@@ -43,6 +44,7 @@ FORMATS = {
     "check_host_key": "`ssh-ed25519 AAAA…`",
     "check_image": "image name",
     "check_ip": "IP address",
+    "check_listening_ip": "IP address",
     "check_path": "absolute path",
     "check_mirror": "URL",
     "check_project_file": "relative path",

@@ -15,12 +15,14 @@ from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.machines import REMEDY, reported_machines
+from kube_nodes.membership.pod_cidrs import compare_nodes
 from kube_nodes.membership.preflight import cluster_faults
 from kube_nodes.model.findings import Finding, Level
 from kube_nodes.model.machine import Machine, parse_facts
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.version_skew import check_skew
 from kube_nodes.render.host_files import render_node_preflight
+from kube_nodes.settings import Settings
 
 DESCRIPTION = "look at every host and at the cluster before an up; changes nothing"
 _RULE = "one machine is one Node"
@@ -108,6 +110,7 @@ def _cluster(stack: Stack, machines: dict[str, Machine]) -> Iterator[Finding]:
         for fault in faults:
             value, _, remedy = fault.partition("; ")
             yield Finding(node="", what="RBAC", level=Level.FAILED, value=value, remedy=remedy)
+        yield from _pod_cidrs(api, settings)
         if not faults:
             yield Finding(node="", what="cluster", level=Level.OK, value="is the declared one")
         yield from _skews(api, stack.settings.nodes)
@@ -115,6 +118,16 @@ def _cluster(stack: Stack, machines: dict[str, Machine]) -> Iterator[Finding]:
     except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
         text = re.sub(r"[.;] Nothing was changed$", "", str(error))
         yield Finding(node="", what="cluster", level=Level.FAILED, value=text)
+
+
+def _pod_cidrs(api: Api, settings: Settings) -> Iterator[Finding]:
+    """Hold the Nodes' podCIDRs against what is declared."""
+    most = {node.id: node.options.max_pods for node in settings.nodes if node.is_worker}
+    found = compare_nodes(api, settings.cluster.pod_network, most)
+    for level, texts in ((Level.FAILED, found.errors), (Level.NOTE, found.warnings)):
+        for text in texts:
+            value, _, remedy = text.partition("; ")
+            yield Finding(node="", what="pod network", level=level, value=value, remedy=remedy)
 
 
 def _skews(api: Api, nodes: Sequence[Node]) -> Iterator[Finding]:

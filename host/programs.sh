@@ -6,7 +6,6 @@ sum() { echo "$2  $1" | "sha$((${#2} * 4))sum" -c --status 2>/dev/null; }
 # binary PATH VERSION SUM UNITS SOURCE...: a right one is left alone; one that was there before us stays
 # the host's own. Without a sum it is there already, and has to be of the version.
 binary() {
-  case $1 in */kube-proxy) proxy=$1 ;; esac
   [ "$action" = apply ] || return 0
   if [ -z "$3" ]; then
     is "$1" "$1" "$2" "install that version, or declare binaries"

@@ -2,7 +2,7 @@
 # Only the units script: a transaction over files, programs and units, with a journal in $journal:
 # "= PATH" was there before and ours, "+ PATH" the host's own, "- PATH" not there. Its removal is the
 # commit; until then the next run puts .kn-old back.
-reload='' proxy=kube-proxy
+reload=''
 
 recover() {
   load
@@ -12,6 +12,7 @@ recover() {
 }
 
 revert() {
+  clear_mode .kn-old "$(sed -n 's/^- //p' "$journal" | tr '\n' ' ')"
   while read -r was p; do
     [ "$was" != = ] || ours="$ours $p"
     if [ "$was" = - ]; then drop "$p"; elif exists "$p.kn-old"; then mv -fT "$p.kn-old" "$p"; fi
@@ -38,7 +39,7 @@ drop() {
     u=${1##*/} reload=1
     systemctl -q disable --now "$u" 2>/dev/null
     ! systemctl -q is-active "$u" || die "$u does not stop"
-    [ "$u" != kube-proxy.service ] || timeout 60 "$proxy" --cleanup >/dev/null 2>&1
+    [ "$u" != kube-proxy.service ] || cleanup
     ;;
   esac
   rm -f "$1" || die "cannot remove $1"
@@ -50,6 +51,7 @@ commit() {
     if ! exists "$p"; then echo "- $p"; elif has "$ours" "$p"; then echo "= $p"; else echo "+ $p"; fi
   done >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" || die "cannot write $journal"
   open=1
+  clear_mode .kn-new "$changes" || die "rules of kube-proxy's mode $mode stay: ${said:-kube-proxy --cleanup says nothing}"
   for p in $changes; do
     case $p in */systemd/system/*) reload=1 ;; esac
     ! exists "$p" || ln "$p" "$p.kn-old" || die "cannot keep $p"

@@ -13,6 +13,7 @@ from kube_nodes.membership.approval import REQUESTS
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.own_requests import OwnRequests
+from kube_nodes.membership.pod_cidrs import check_new_node
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.readiness import another_machine, read_runs, why_not_ready
 from kube_nodes.membership.watching import Collection, Event, Listed, follow
@@ -41,6 +42,8 @@ def join(
     api = reach(request.cluster)
     with _closing_token(api, request, progress):
         node = _Arrival(api, request, progress).wait()
+        # Before it is a member: until then no pod runs there that the cluster would not reach.
+        check_new_node(request, node, progress)
         nodes.apply_labels(api, node, labels)
         nodes.make_member(api, request.node, node["metadata"]["uid"], taints)
     return f"joined {request.node.version}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.pod_cidrs import Findings, compare_nodes
+from kube_nodes.model.pod_network import PodNetwork
 from kube_nodes.model.requests import TOKEN_GROUP, Cluster
 from kube_nodes.model.static_token import StaticTokenSettings
 
@@ -35,20 +38,30 @@ def check_cluster(
     static_token: StaticTokenSettings | None = None,
     *,
     client_group: str | None = None,
-) -> None:
-    """Make sure of the cluster's identity and of the RBAC that a join builds on; read-only.
+    network: PodNetwork | None = None,
+    max_pods: Mapping[str, int] = MappingProxyType({}),
+) -> list[str]:
+    """Make sure of the cluster's identity and of what a join builds on there; read-only.
 
     Args:
         cluster: the cluster that the stack is for.
         static_token: the static token, where some node joins with it.
         client_group: the organization in kube-proxy's certificate, if it has one.
+        network: the declared network of the pods; the Nodes' podCIDRs are held against it.
+        max_pods: of each declared node, by its name.
+
+    Returns:
+        Warnings.
 
     Raises:
         MembershipError: another cluster, or every finding in one text.
     """
-    faults = list(cluster_faults(reach(cluster), static_token, client_group))
+    api = reach(cluster)
+    of_pods = compare_nodes(api, network, max_pods) if network else Findings()
+    faults = [*cluster_faults(api, static_token, client_group), *of_pods.errors]
     if faults:
         raise MembershipError("; ".join(faults) + ". Nothing was changed")
+    return of_pods.warnings
 
 
 def cluster_faults(

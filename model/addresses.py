@@ -56,6 +56,29 @@ def check_host_address(value: str) -> str:
     return str(address)
 
 
+def check_bind_address(value: str) -> str:
+    """Check the address and port that a server listens on; 0.0.0.0 and [::] stand for all."""
+    host, _, port = value.rpartition(":")
+    literal = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        address = ipaddress.ip_address(literal.replace("%", "no zone"))
+    except ValueError:
+        raise ValueError("is not address:port; write such as 0.0.0.0:10256 or [::]:10256") from None
+    if (":" in literal) != (literal != host):
+        raise ValueError("is not address:port; an IPv6 address stands in brackets: [::]:10256")
+    if not re.fullmatch(r"[1-9]\d{0,4}", port, re.ASCII) or int(port) > 65535:
+        raise ValueError("has no port; write such as 0.0.0.0:10256 or [::]:10256")
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def check_listening_ip(value: str) -> str:
+    """Check the IP address that kube-proxy takes for its host's; 0.0.0.0 and :: stand for all."""
+    address = ipaddress.ip_address(check_ip(value))
+    if address.is_loopback or address.is_multicast or address.is_link_local:
+        raise ValueError("is not the address of a host; give one that the cluster reaches")
+    return str(address)
+
+
 def check_cidr(value: str) -> str:
     """Check the CIDR of a network."""
     if "," in value:

@@ -14,6 +14,7 @@ from kube_nodes.model.layout_rules import find_layout_faults
 from kube_nodes.model.nodes import Node, NodeDeclaration, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.owned_fields import KUBE_PROXY_OWNED, KUBELET_OWNED
+from kube_nodes.model.proxy_addresses import find_address_faults
 from kube_nodes.model.unit_settings import check_unit
 from kube_nodes.model.version_rules import find_version_faults
 
@@ -32,6 +33,7 @@ def find_faults(
         faults += _option_faults(cluster, node, origins)
         faults += find_version_faults(cluster, node, origins)
         faults += find_layout_faults(node, origins)
+        faults += find_address_faults(cluster, node, origins)
     # An option of the cluster is a fault on every node, and is told once.
     return list(dict.fromkeys(faults))
 

@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from kube_nodes.model.addresses import check_cidr, check_domain, check_ip, check_ssh_host
+from kube_nodes.model.addresses import (
+    check_bind_address,
+    check_cidr,
+    check_domain,
+    check_ip,
+    check_listening_ip,
+    check_ssh_host,
+)
 from kube_nodes.model.declaration import Declaration
 from kube_nodes.model.host_keys import check_host_key
 from kube_nodes.model.labels import (
@@ -267,6 +274,16 @@ class NodeOptions(Declaration):
     )
     proxy_mode: Annotated[str, one_of(PROXY_MODES, "a proxy mode")] = Field(
         "nftables", description="How kube-proxy implements Services."
+    )
+    proxy_bind_address: Annotated[str, AfterValidator(check_listening_ip)] | None = Field(
+        None, description="IP address that kube-proxy takes for its host's; unset, the node IP."
+    )
+    proxy_healthz_address: Annotated[str, AfterValidator(check_bind_address)] | None = Field(
+        None,
+        description="Where kube-proxy tells its health; unset, port 10256 of all addresses.",
+    )
+    proxy_metrics_address: Annotated[str, AfterValidator(check_bind_address)] | None = Field(
+        None, description="Where kube-proxy has its metrics; unset, port 10249 of loopback."
     )
     kubelet_configuration: dict[str, Any] = Field(
         {}, description="Further fields of KubeletConfiguration, checked against the version."

@@ -42,11 +42,13 @@ KUBELET_OWNED = {
 }
 KUBE_PROXY_OWNED = {
     "apiVersion": _BY_US,
+    "bindAddress": _option("proxyBindAddress"),
     "clientConnection.kubeconfig": _BY_US,
     "clusterCIDR": "has its own key; use kube-nodes:podCidrs",
-    "healthzBindAddress": _PROBED,
+    "healthzBindAddress": _option("proxyHealthzAddress"),
     "hostnameOverride": _BY_US,
     "kind": _BY_US,
     "logging.verbosity": _option("verbosity"),
+    "metricsBindAddress": _option("proxyMetricsAddress"),
     "mode": _option("proxyMode"),
 }

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from kube_nodes.model.labels import Taint, parse_taint
 from kube_nodes.model.machine import NO_MACHINE, Machine
+from kube_nodes.model.pod_network import PodNetwork
 from kube_nodes.model.subject_names import is_reserved_group
 
 SCHEMA: Final = 1
@@ -141,6 +142,8 @@ class JoinRequest:
     runs: Runs = Runs()
     timeout_seconds: int = 300
     drain: Drain = Drain()
+    pod_network: PodNetwork | None = None
+    """What the Node's podCIDRs are held against."""
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
@@ -341,6 +344,9 @@ def _validate(
         _require(request.timeout_seconds > 0, "timeout_seconds", "must be above 0")
     if isinstance(request, PrepareRequest | JoinRequest):
         _require(request.drain.timeout_seconds > 0, "drain.timeout_seconds", "must be above 0")
+    if isinstance(request, JoinRequest) and request.pod_network is not None:
+        for cidr in request.pod_network.cidrs:
+            _require(_is_cidr(cidr), "pod_network.cidrs", f"{cidr!r} is not a CIDR")
     if isinstance(request, SignRequest):
         _require(bool(request.user), "user", "must name the certificate's user")
         for index, name in enumerate(request.names):
@@ -387,6 +393,13 @@ def _validate_node(node: DeclaredNode, path: str) -> None:
             ipaddress.ip_address(address)
         except ValueError:
             raise RequestError(f"{path}.addresses: {address!r} is not an IP address") from None
+
+
+def _is_cidr(value: str) -> bool:
+    try:
+        return bool(ipaddress.ip_network(value))
+    except ValueError:
+        return False
 
 
 def _require(holds: bool, path: str, rule: str) -> None:

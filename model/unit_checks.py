@@ -104,7 +104,7 @@ def _health(expected: ExpectedUnit, facts: HostFacts) -> Finding:
 def _proxy_mode(expected: Expectation, facts: HostFacts) -> Finding:
     what = "mode of kube-proxy"
     if not expected.proxy_mode_url:
-        return unchecked(what, "it does not tell it", "set its metricsBindAddress")
+        return unchecked(what, "it does not tell it", "set proxyMetricsAddress")
     if facts.proxy_mode == expected.proxy_mode:
         return passed(what, expected.proxy_mode)
     rule = f"declared is {expected.proxy_mode}; {expected.proxy_mode_url} says what is in force"

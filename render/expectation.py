@@ -22,6 +22,7 @@ from kube_nodes.model.expectation import (
     ExpectedUnit,
 )
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.proxy_addresses import kube_proxy_addresses
 from kube_nodes.model.versions import OLDEST_JOINING_MINOR
 from kube_nodes.render import paths
 from kube_nodes.render.host_files import (
@@ -58,7 +59,7 @@ def expect_node(
         certificates=tuple(_certificates(node)),
         units=tuple(_unit(node, unit) for unit in node_service_units(node)),
         proxy_mode=options.proxy_mode,
-        proxy_mode_url=_proxy_mode_url(node),
+        proxy_mode_url=kube_proxy_addresses(node).mode_url,
         node=_node(cluster, node) if node.is_worker else None,
         network=network or ExpectedNetwork(),
     )
@@ -143,18 +144,6 @@ def _unit(node: Node, unit: ServiceUnit) -> ExpectedUnit:
     }
     program, file = ours.get(unit.name, ("", ""))
     return ExpectedUnit(name=unit.name, program=program, unit_file=file, health_url=unit.health_url)
-
-
-def _proxy_mode_url(node: Node) -> str:
-    """Where kube-proxy tells the mode in force: beside its metrics, whatever it was asked for."""
-    address = str(
-        node.options.kube_proxy_configuration.get("metricsBindAddress", paths.KUBE_PROXY_METRICS)
-    )
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        return ""
-    reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}  # noqa: S104
-    return f"http://{reached.get(host, host)}:{port}/proxyMode"
 
 
 def _node(cluster: Cluster, node: Node) -> ExpectedNode:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_network
 
 from kube_nodes.model.binaries import Binaries, Download
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.proxy_addresses import kube_proxy_addresses
 from kube_nodes.model.requests import Hop, Route, SentFile
 from kube_nodes.render import paths
 from kube_nodes.render.containerd import render_containerd_configuration
@@ -19,6 +22,7 @@ from kube_nodes.render.host_script import (
     Binary,
     Directory,
     ManagedFile,
+    ProxyNeeds,
     ServiceUnit,
     render_credentials_script,
     render_preflight_script,
@@ -34,6 +38,9 @@ from kube_nodes.render.kubelet import render_kubelet_configuration, render_kubel
 from kube_nodes.render.placement import has_file
 from kube_nodes.render.preflight import host_rules
 
+# From this minor on kube-proxy speaks to the kernel itself and runs no conntrack.
+NETLINK_CONNTRACK_MINOR = 32
+
 
 def render_node_preflight(cluster: Cluster, node: Node, binaries: Binaries | None = None) -> str:
     """Render the read-only look at the host; without binaries they have to be there already."""
@@ -44,6 +51,22 @@ def render_node_preflight(cluster: Cluster, node: Node, binaries: Binaries | Non
         rules=host_rules(cluster, node, downloads=binaries is not None),
         units=node_service_units(node),
         binaries=node_binaries(node, binaries),
+        proxy=_proxy_needs(cluster, node),
+    )
+
+
+def _proxy_needs(cluster: Cluster, node: Node) -> ProxyNeeds:
+    """Say what a node's kube-proxy needs of the host.
+
+    Source for conntrack: https://github.com/kubernetes/kubernetes/pull/126847.
+    """
+    options = node.options
+    ipvs = options.kube_proxy_configuration.get("ipvs") or {}
+    return ProxyNeeds(
+        mode=options.proxy_mode,
+        families=tuple(sorted({ip_network(cidr).version for cidr in cluster.pod_cidrs})),
+        conntrack=options.kubernetes_version.minor < NETLINK_CONNTRACK_MINOR,
+        scheduler=ipvs.get("scheduler") or "rr",
     )
 
 
@@ -154,7 +177,8 @@ def sent_files(node: Node, binaries: Binaries | None) -> tuple[SentFile, ...]:
 def node_service_units(node: Node) -> tuple[ServiceUnit, ...]:
     """Give the units of this node, in the order in which they are restarted."""
     runtime = (CONTAINERD,) if node.options.containerd else ()
-    return (*runtime, *((KUBELET,) if node.is_worker else ()), KUBE_PROXY)
+    kube_proxy = replace(KUBE_PROXY, health_url=kube_proxy_addresses(node).health_url)
+    return (*runtime, *((KUBELET,) if node.is_worker else ()), kube_proxy)
 
 
 def node_files(cluster: Cluster, node: Node) -> Iterator[ManagedFile]:

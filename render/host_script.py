@@ -26,6 +26,9 @@ SOURCE = re.compile(f"{URL.pattern}|{PATH.pattern}")
 UNIT = re.compile(r"[A-Za-z0-9_-]+")
 RUN_ID = re.compile(r"[0-9a-f-]{1,64}")
 DELIMITERS = ("END", *(f"{letter}END" for letter in ascii_letters))
+UNITS_SHELL = (
+    "base", "record", "version", "programs", "units", "proxy_cleanup", "pods", "life",
+)  # fmt: skip
 TOOLS = (
     "cmp", "curl", "find", "flock", "grep", "journalctl", "sha256sum", "systemctl", "timeout",
     "umount", "xargs",
@@ -52,6 +55,33 @@ KUBE_PROXY = ServiceUnit(
     name="kube-proxy", health_url="http://127.0.0.1:10256/healthz", settle_seconds=2
 )
 CONTAINERD = ServiceUnit(name="containerd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyNeeds:
+    """What kube-proxy will need of a host."""
+
+    mode: str = "nftables"
+    families: tuple[int, ...] = (4,)
+    """IP families of the pods: 4, 6 or both."""
+    conntrack: bool = False
+    """Whether its version runs the program conntrack."""
+    scheduler: str = "rr"
+    """Of the mode ipvs."""
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """What of the kernel the mode writes to; each has checks of its own in host/."""
+        own = {"nftables": ("nftables",), "ipvs": ("iptables", "ipvs")}
+        return own.get(self.mode, ("iptables",))
+
+    @property
+    def shell(self) -> tuple[str, ...]:
+        """Names of the files in host/ with those checks."""
+        return tuple(f"proxy_{backend}" for backend in self.backends)
+
+
+NFTABLES = ProxyNeeds()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +168,16 @@ def render_units_script(
         *_settings(life),
         *(
             constant_shell(name)
-            for name in ("base", "record", "version", "programs", "units", "pods", "life")
+            for name in (
+                "base",
+                "record",
+                "version",
+                "programs",
+                "units",
+                "proxy_cleanup",
+                "pods",
+                "life",
+            )
         ),
         # What can fail for reasons of others, downloads, comes before an earlier life is ended.
         "begin\n",
@@ -200,6 +239,7 @@ def render_preflight_script(
     rules: HostRules = NO_RULES,
     units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
     binaries: Iterable[Binary] = (),
+    proxy: ProxyNeeds = NFTABLES,
 ) -> str:
     """Return the read-only script that reports everything about a host that a join would meet."""
     programs = [
@@ -212,12 +252,13 @@ def render_preflight_script(
         "server": _checked(URL, api_server, "api_server"),
         "units": " ".join(_checked(UNIT, unit.name, "unit") for unit in units),
         "tools": " ".join(TOOLS),
+        **_proxy_settings(proxy),
     }
     # Without a runtime there is no kubelet, and none of what it needs.
     runtime = ("runtime",) if rules.runtime_socket else ()
     # What we install ourselves need not be there.
     own = ("programs",) if programs else ()
-    checks = (*own, "host", "api", "identity", *runtime, "disks", "ports", "foreign")
+    checks = (*own, "host", "api", "identity", *runtime, "disks", "ports", "foreign", "proxy_mode")
     if own:
         settings["programs"] = " ".join(programs)
     parts = [
@@ -225,7 +266,7 @@ def render_preflight_script(
         *([constant_shell("version"), constant_shell("preflight_programs")] if own else []),
         constant_shell("preflight"),
         *(constant_shell(f"preflight_{each}") for each in runtime),
-        constant_shell("preflight_place"),
+        *(constant_shell(name) for name in ("preflight_place", "proxy_mode", *proxy.shell)),
         _heredoc(f"main {' '.join(checks)}", ca_pem, "ca_pem"),
     ]
     return _closed(parts, "")
@@ -277,6 +318,16 @@ def render_token_file_script(*, host_id: str, owner: str, file: str, user: str, 
         _heredoc("own", line, "line"),
     ]
     return _closed(parts, "finish\n")
+
+
+def _proxy_settings(proxy: ProxyNeeds) -> dict[str, str]:
+    return {
+        "proxy_mode": proxy.mode,
+        "proxy_needs": " ".join(proxy.backends),
+        "families": " ".join(str(family) for family in proxy.families),
+        "conntrack": "yes" if proxy.conntrack else "no",
+        "scheduler": _checked(UNIT, proxy.scheduler, "ipvs.scheduler"),
+    }
 
 
 @cache

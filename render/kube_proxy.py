@@ -5,6 +5,7 @@ from __future__ import annotations
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.component_settings import KUBE_PROXY
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.proxy_addresses import kube_proxy_addresses
 from kube_nodes.render import paths
 from kube_nodes.render.documents import (
     merge_documents,
@@ -49,17 +50,17 @@ def render_kube_proxy_unit(cluster: Cluster, node: Node) -> str:
 def _placed(cluster: Cluster, node: Node) -> Placed:
     """Say everything that has a field in some version.
 
-    Source: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/; metrics on
-    loopback alone is CIS Kubernetes Benchmark 1.12, 4.3.1.
+    Source: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/.
     """
     settings = {
-        "bindAddress": node.node_ip,
+        "bindAddress": kube_proxy_addresses(node).bind,
         "clientConnection": {"kubeconfig": node.options.layout.kube_proxy_kubeconfig},
         "clusterCIDR": ",".join(cluster.pod_cidrs),
         # Must equal the Node's name, or kube-proxy does not know which endpoints are its own.
+        "healthzBindAddress": kube_proxy_addresses(node).healthz,
         "hostnameOverride": node.id,
         "logging": {"verbosity": node.options.verbosity},
-        "metricsBindAddress": paths.KUBE_PROXY_METRICS,
+        "metricsBindAddress": kube_proxy_addresses(node).metrics,
         # Written always: the default of an empty mode differs between versions.
         "mode": node.options.proxy_mode,
     }

@@ -9,7 +9,6 @@ KUBE_PROXY_CONFIGURATION = layout_rules.KUBE_PROXY_CONFIGURATION
 CONTAINERD_CONFIGURATION = layout_rules.CONTAINERD_CONFIGURATION
 KUBELET_ROOT = "/var/lib/kubelet"
 KUBE_PROXY_ROOT = "/var/lib/kube-proxy"
-KUBE_PROXY_METRICS = "127.0.0.1:10249"
 # The host scripts' own record: host/life.sh and host/record.sh.
 GENERATION = "/var/lib/kube-nodes/generation"
 UNITS_JOURNAL = "/var/lib/kube-nodes/units.journal"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.proxy_addresses import kube_proxy_addresses, split_address
 from kube_nodes.render import paths
 
 # What may pass between the host's time and the API server's, in seconds. Nothing of a join needs
@@ -179,10 +180,9 @@ def _kubelet_ports(node: Node) -> Iterator[str]:
 
 
 def _proxy_ports(node: Node) -> Iterator[str]:
-    metrics = node.options.kube_proxy_configuration.get("metricsBindAddress") or "10249"
-    for port in ("10256", str(metrics).rpartition(":")[2]):
-        if port.isdecimal() and int(port):
-            yield f"kube-proxy={port}"
+    addresses = kube_proxy_addresses(node)
+    for address in (addresses.healthz, addresses.metrics):
+        yield f"kube-proxy={split_address(address)[1]}"
 
 
 def _percent(node: Node, signal: str) -> int:

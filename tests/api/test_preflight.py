@@ -10,6 +10,7 @@ import pytest
 
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.preflight import check_cluster
+from kube_nodes.model.pod_network import PodNetwork
 from kube_nodes.model.requests import TOKEN_GROUP, Cluster
 from tests.plugins.control_plane import ControlPlane
 
@@ -155,3 +156,48 @@ def test_the_user_of_a_bootstrap_token_is_found_and_another_user_is_not(
         pytest.raises(MembershipError, match="system:bootstrap:abc123"),
     ):
         check_cluster(cluster)
+
+
+@contextmanager
+def node_with(plane: ControlPlane, name: str, pod_cidr: str) -> Iterator[None]:
+    """Let the cluster have a Node with a podCIDR, for a while."""
+    spec = {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]}
+    manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec}
+    assert plane.call("POST", "/api/v1/nodes", manifest).status == 201
+    try:
+        yield
+    finally:
+        plane.call("DELETE", f"/api/v1/nodes/{name}")
+
+
+def test_a_node_outside_the_declared_pod_network_stops_the_run(
+    plane: ControlPlane, cluster: Cluster
+) -> None:
+    with node_with(plane, "elsewhere", "10.9.1.0/24"):
+        with pytest.raises(MembershipError) as raised:
+            check_cluster(cluster, network=PodNetwork(cidrs=("10.200.0.0/16",)))
+        assert check_cluster(cluster, network=PodNetwork(cidrs=("10.9.0.0/16",))) == []
+    told = str(raised.value)
+    assert "elsewhere: podCIDR 10.9.1.0/24 is not in the declared podCidrs 10.200.0.0/16; " in told
+    assert told.endswith("Nothing was changed")
+
+
+def test_it_is_a_warning_where_the_network_hands_out_its_own_ranges(
+    plane: ControlPlane, cluster: Cluster
+) -> None:
+    network = PodNetwork(cidrs=("10.200.0.0/16",), allocated=False)
+    with node_with(plane, "elsewhere", "10.9.1.0/24"):
+        (warning,) = check_cluster(cluster, network=network)
+    assert warning.startswith("elsewhere: podCIDR 10.9.1.0/24 is not in")
+
+
+def test_more_pods_than_a_nodes_podcidr_holds_are_a_warning(
+    plane: ControlPlane, cluster: Cluster
+) -> None:
+    network = PodNetwork(cidrs=("10.9.0.0/16",))
+    with node_with(plane, "crowded", "10.9.1.0/24"):
+        assert check_cluster(cluster, network=network, max_pods={"crowded": 254}) == []
+        (warning,) = check_cluster(cluster, network=network, max_pods={"crowded": 512})
+    assert warning.startswith(
+        "crowded: maxPods 512 is more than its podCIDR 10.9.1.0/24 holds (254 addresses); "
+    )

@@ -26,8 +26,9 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Every look at the cluster; the handler of Ctrl-C stays the tests' own."""
     made: list[Any] = []
 
-    def look(*args: Any, **more: Any) -> None:
+    def look(*args: Any, **more: Any) -> list[str]:
         made.append((args, more))
+        return ["n1: maxPods 512 is a warning"]
 
     monkeypatch.setattr(preflight, "check_cluster", look)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -76,7 +77,7 @@ def test_a_preview_declares_everything_without_a_look_at_the_cluster(checks: lis
 def test_an_update_is_sure_of_the_cluster_before_the_first_resource(
     checks: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(cluster: Any, *_: Any, **__: Any) -> None:
+    def refuse(cluster: Any, *_: Any, **__: Any) -> list[str]:
         raise MembershipError(f"the kubeconfig is of another cluster than {cluster.uid}")
 
     monkeypatch.setattr(preflight, "check_cluster", refuse)
@@ -90,9 +91,16 @@ def test_an_update_is_sure_of_the_cluster_before_the_first_resource(
     ]
 
 
-def test_an_update_of_the_right_cluster_goes_on(checks: list[Any]) -> None:
+def test_an_update_of_the_right_cluster_goes_on_and_tells_its_warnings(
+    checks: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
     graph = Graph()
-    run(graph, configuration(1), preview=False)
+    with caplog.at_level(logging.WARNING):
+        run(graph, configuration(1), preview=False)
 
-    assert len(checks) == 1
+    ((_, more),) = checks
+    assert more["network"].cidrs == tuple(configuration(1)["podCidrs"])
+    assert more["network"].allocated
+    assert more["max_pods"] == {"n1": 110}
+    assert "n1: maxPods 512 is a warning" in caplog.text
     assert "n1-service-check" in graph.resources

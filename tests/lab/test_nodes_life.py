@@ -22,6 +22,7 @@ from lab.stack import Stack
 from tests.cis import failed_checks
 from tests.lab.dns_server import cluster_dns
 from tests.lab.hardening import SEEN_BY_THE_POD, assert_sandboxed, known_node, read_volumes
+from tests.lab.host_script.proxy_host import proxy_chains
 from tests.lab.nodes_stack import NodesStack, copy_project
 
 pytestmark = pytest.mark.lab
@@ -208,6 +209,7 @@ def _taints(node: dict[str, dict[str, list[dict[str, str]]]]) -> set[str]:
     return {taint["key"] for taint in node["spec"].get("taints", [])}
 
 
+SAVE = "iptables-save; ip6tables-save"
 CONTAINERD = {
     "containerd.sandboxImage": "localhost/kube-nodes/pause:1",
     "containerd.cniBinDir": "/usr/lib/cni",
@@ -269,6 +271,7 @@ def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_withou
         "kubernetesVersion": "1.35.4",
         "tokenMode": "static",
         "ssh.user": "admin",
+        "proxyMode": "iptables",
         **CONTAINERD,
     }
     others = "t1,somebody,1"
@@ -279,9 +282,15 @@ def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_withou
         assert nodes.ssh("n3", "sha256sum /etc/containerd/config.toml") != own_file
         secrets = nodes.kubectl("get", "secrets", "-n", "kube-system", "-o", "name")
         assert secrets.count("bootstrap-token-") == 2
-    with nodes.changed(_with_options(third, {**options, "kubernetesVersion": "1.36.3"})):
+        assert "KUBE-SERVICES" in proxy_chains(nodes.ssh("n3", SAVE))
+        assert _answer(nodes, "n3").startswith("pod=service-check-")
+    newer = {**options, "kubernetesVersion": "1.36.3", "proxyMode": "nftables"}
+    with nodes.changed(_with_options(third, newer)):
         nodes.up()
         assert nodes.ready() == both | {"n3": "v1.36.3"}
+        assert proxy_chains(nodes.ssh("n3", SAVE)) == set()
+        assert "table ip kube-proxy" in nodes.ssh("n3", "nft list tables")
+        assert _answer(nodes, "n3").startswith("pod=service-check-")
         journal = nodes.ssh("n3", "journalctl --no-pager -o cat -u kubelet -u kube-proxy")
         assert not re.search(r"has been deprecated|unknown flag|unknown field", journal)
     nodes.up()
@@ -297,6 +306,11 @@ def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_withou
     assert left.split() == ["inactive", "inactive"]
     assert nodes.ssh("n3", "sha256sum /etc/containerd/config.toml") == own_file
     assert nodes.ssh("n3", f"cat {TOKENS}") == f"{others}\n"
+
+
+def _answer(nodes: NodesStack, name: str) -> str:
+    """Return what the Service answered from a node in the last `up`."""
+    return str(nodes.outputs()["nodes"][name]["serviceAnswer"])
 
 
 def test_a_host_with_kube_proxy_alone_reaches_services_and_is_no_node(

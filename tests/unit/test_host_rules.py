@@ -89,12 +89,13 @@ def test_the_ports_are_those_that_are_configured() -> None:
     )
     changed = rules(
         kubeletConfiguration={"port": 10350},
-        kubeProxyConfiguration={"metricsBindAddress": "127.0.0.1:11249"},
+        proxyHealthzAddress="[::]:11256",
+        proxyMetricsAddress="127.0.0.1:11249",
     )
     assert changed.ports == (
         "kubelet=10350",
         "kubelet=10248",
-        "kube-proxy=10256",
+        "kube-proxy=11256",
         "kube-proxy=11249",
     )
 

@@ -155,6 +155,7 @@ _JUMP_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICEM9a/ROWFNdybP/Vtux8H+QJEib0Y
 _EVERYTHING = right_configuration(
     clusterName="lab",
     podCidrs=["10.200.0.0/16", "fd00:200::/56"],
+    podCidrAllocator="network-add-on",
     serviceCidrs=["10.96.0.0/16", "fd00:96::/112"],
     binaries={
         "1.37.2": materials()["binaries"],
@@ -226,6 +227,9 @@ _EVERYTHING = right_configuration(
             "certificateDir": "/var/lib/kubelet/pki",
         },
         "proxyMode": "iptables",
+        "proxyBindAddress": "0.0.0.0",  # noqa: S104
+        "proxyHealthzAddress": "[::]:11256",
+        "proxyMetricsAddress": "127.0.0.1:11249",
         "kubeletConfiguration": {"failSwapOn": False, "featureGates": {"NodeSwap": True}},
         "kubeProxyConfiguration": {"conntrack": {"min": 0}, "iptables": {"syncPeriod": "1m0s"}},
         "kubeletUnit": {"Service": {"Environment": ["A=1", "B=2"]}},

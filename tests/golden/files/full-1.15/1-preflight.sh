@@ -2,6 +2,11 @@ node=n1
 server=https://192.0.2.10:6443
 units='kubelet kube-proxy'
 tools='cmp curl find flock grep journalctl sha256sum systemctl timeout umount xargs'
+proxy_mode=iptables
+proxy_needs=iptables
+families=4
+conntrack=yes
+scheduler=rr
 fail_swap_on=no
 cgroup_v1=yes
 sysctls=net/ipv4/ip_forward=1
@@ -23,7 +28,9 @@ root=''
 # … host/preflight.sh …
 # … host/preflight_runtime.sh …
 # … host/preflight_place.sh …
-main host api identity runtime disks ports foreign <<'END'
+# … host/proxy_mode.sh …
+# … host/proxy_iptables.sh …
+main host api identity runtime disks ports foreign proxy_mode <<'END'
 -----BEGIN CERTIFICATE-----
 MIIclusterca
 -----END CERTIFICATE-----
