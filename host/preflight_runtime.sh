@@ -32,6 +32,7 @@ containerd_rules() {
   [ "$n" -ge "$containerd_least" ] || found containerd "$v" "this kubelet needs CRI v1, which containerd has from 1.6 on" "upgrade it"
   [ "$n" -ge "${containerd_file:-0}" ] || found containerd "$v" "only containerd 2 reads version 3 of its file" "upgrade it, or set containerd.configVersion to 2"
   [ "$n" -ge "$containerd_good" ] || note containerd "$v" "Kubernetes supports only containerd 2 from 1.36 on" "plan its upgrade"
+  [ -n "$containerd_file" ] || cri
   conf=$(containerd config dump)
   root=$(value root)
   s=$(value default_runtime_name)
@@ -42,6 +43,17 @@ containerd_rules() {
   esac
   [ "$(value snapshotter)" != overlayfs ] || grep -qw overlay /proc/filesystems || modprobe -nq overlay ||
     found overlay "not in this kernel" "containerd's snapshotter needs it" "install the kernel's modules, or choose another snapshotter"
+}
+
+# cri: a vendor's package may switch it off, and containerd goes on without it where it cannot start.
+cri() {
+  s=$(timeout 10 ctr plugins ls) || return
+  s=$(echo "$s" | grep -E '\.(grpc|cri)\.v1 +(cri|runtime) ' | tr -s ' ')
+  case $s in
+  *' error'* | *' skip'* | '')
+    found "containerd's CRI plugin" "${s:-switched off}" "the kubelet speaks to it" "take cri out of disabled_plugins in containerd's file, and see journalctl -u containerd after a restart"
+    ;;
+  esac
 }
 
 # cni: what is missing may be on its way with the cluster's add-on, so it is no error.

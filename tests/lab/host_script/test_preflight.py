@@ -235,6 +235,18 @@ def test_a_stopped_runtime_is_found_although_its_socket_is_there(host: ScriptHos
     )
 
 
+def test_a_runtime_whose_cri_plugin_is_off_is_found(host: ScriptHost) -> None:
+    """As in the packages of containerd's vendor: the kubelet would say `unknown service`."""
+    own = "/etc/containerd/config.toml"
+    (finding,) = found(
+        host,
+        f"echo 'disabled_plugins = [\"cri\"]' >/run/off.toml; mount --bind /run/off.toml {own};"
+        " systemctl restart containerd",
+        f"umount {own}; rm /run/off.toml; systemctl restart containerd",
+    )
+    assert finding.startswith("containerd's CRI plugin: switched off; the kubelet speaks to it; ")
+
+
 def test_another_cgroup_driver_than_the_runtimes_is_found(host: ScriptHost) -> None:
     rules = replace(RULES, cgroup_driver="systemd")
     (finding,) = found(host, rules=rules)
