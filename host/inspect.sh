@@ -7,7 +7,8 @@ export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 # say KIND SUBJECT LINES: stdin as facts, bounded.
 say() { tr -cd '[:print:]\n' | cut -c 1-500 | head -n "$3" | sed "s|^|$1 $2 |"; }
 
-# file PATH [digest | target]: what it is, mode, owner, size, SHA-256; target: of what a link leads to.
+# file PATH [sha256 | sha512 | target]: what it is, mode, owner, size, digest; target: of what a link
+# leads to.
 file() {
   k='absent' d=- f=$1
   [ "$2" != target ] || f=$(readlink -f "$1")
@@ -15,7 +16,7 @@ file() {
   ! [ -d "$f" ] || k='folder'
   ! [ -f "$f" ] || k='file'
   ! [ -L "$f" ] || k='link'
-  [ "$k$2" != filedigest ] || d=$(timeout 60 sha256sum <"$f" | cut -c 1-64)
+  case $k$2 in filesha*) d=$(timeout 60 "$2sum" <"$f" | cut -d ' ' -f 1) ;; esac
   echo "file $1 $k $(stat -c '0%a %u:%g %s' "$f" 2>/dev/null || echo - - -) ${d:-unread}"
 }
 

@@ -14,8 +14,8 @@ class ExpectedFile:
 
     path: str
     mode: str
-    sha256: str = ""
-    """Empty: its content is secret, or not ours to say."""
+    digest: str = ""
+    """SHA-256 or SHA-512, as long as it is. Empty: its content is secret, or not ours to say."""
     kind: str = "file"
     """file, folder, absent; or `target`: a file, or a link to one."""
     remedy: str = ""

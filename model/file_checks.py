@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kube_nodes.model.binaries import SHA256_DIGITS
 from kube_nodes.model.check import REAPPLY, failed, passed, unchecked
 from kube_nodes.model.expectation import Expectation, ExpectedFile, ExpectedKubeconfig
 from kube_nodes.model.findings import Finding
@@ -32,11 +33,12 @@ def _file(expected: ExpectedFile, fact: FileFact | None) -> Finding:
         return failed(expected.path, f"is {fact.kind}", rule, remedy)
     if kind == "absent":
         return passed(expected.path, "absent")
-    if expected.sha256 and not fact.sha256:
+    if expected.digest and not fact.digest:
         return unchecked(expected.path, "the host could not read it in time")
     pairs = [("mode", fact.mode, expected.mode), ("owner", fact.owner, "0:0")]
-    if expected.sha256:
-        pairs.append(("SHA-256", fact.sha256, expected.sha256))
+    if expected.digest:
+        name = "SHA-256" if len(expected.digest) == SHA256_DIGITS else "SHA-512"
+        pairs.append((name, fact.digest, expected.digest))
     wrong = [(name, there, wanted) for name, there, wanted in pairs if there != wanted]
     if not wrong:
         return passed(expected.path, fact.mode)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 _MODE = re.compile(r"0[0-7]{1,5}")
 _OWNER = re.compile(r"\d{1,10}:\d{1,10}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}")
 _STATUS = re.compile(r"\d{3}", re.ASCII)
 _MONOTONIC = re.compile(r"\[ *(\d{1,12})\.\d{1,9}\] (.*)", re.ASCII)
 # `host kube-proxy[12]: ` before a message in the journal's short forms.
@@ -30,7 +30,8 @@ class FileFact:
     """As 0600."""
     owner: str = ""
     """Numbers of user and group, as 0:0."""
-    sha256: str = ""
+    digest: str = ""
+    """SHA-256 or SHA-512, as it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,12 +139,12 @@ def _file(value: str) -> FileFact | None:
     words = value.split()
     if len(words) != 5 or words[0] not in _KINDS:
         return None
-    kind, mode, owner, _, sha256 = words
+    kind, mode, owner, _, digest = words
     return FileFact(
         kind=kind,
         mode=mode if _MODE.fullmatch(mode) else "",
         owner=owner if _OWNER.fullmatch(owner) else "",
-        sha256=sha256 if _SHA256.fullmatch(sha256) else "",
+        digest=digest if _DIGEST.fullmatch(digest) else "",
     )
 
 

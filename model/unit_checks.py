@@ -46,7 +46,8 @@ def _unit(expected: ExpectedUnit, unit: UnitFact, facts: HostFacts) -> Finding:
     what, see = f"unit {expected.name}", f"see `journalctl -u {expected.name}` there"
     faults = list(_faults(expected, unit))
     if faults:
-        said = facts.errors.get(expected.name, "")
+        runs = unit.get("SubState") == "running"
+        said = "" if runs else facts.errors.get(expected.name, "")
         value = "; ".join([*faults, *([f"its last error is: {said}"] if said else [])])
         rule = "it must be as declared, enabled, and run"
         return failed(what, value, rule, f"{see}; {REAPPLY}")

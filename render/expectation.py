@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from kube_nodes.model.binaries import SHA256_DIGITS, Binaries
+from kube_nodes.model.binaries import Binaries
 from kube_nodes.model.certificate_requests import (
     KUBE_PROXY_USER,
     NODE_PREFIX,
@@ -68,11 +68,9 @@ def expect_node(
 def _files(cluster: Cluster, node: Node, binaries: Binaries | None) -> Iterator[ExpectedFile]:
     for file in node_files(cluster, node):
         sha256 = hashlib.sha256(file.content.encode()).hexdigest()
-        yield ExpectedFile(path=file.path, mode=file.mode, sha256=sha256)
+        yield ExpectedFile(path=file.path, mode=file.mode, digest=sha256)
     for binary in node_binaries(node, binaries) if binaries else ():
-        # The host tells SHA-256 alone; of a program with a SHA-512 the place and mode are compared.
-        sha256 = binary.digest if len(binary.digest) == SHA256_DIGITS else ""
-        yield ExpectedFile(path=binary.path, mode="0755", sha256=sha256)
+        yield ExpectedFile(path=binary.path, mode="0755", digest=binary.digest)
     for directory in node_directories(node):
         yield ExpectedFile(path=directory.path, mode=directory.mode, kind="folder")
     yield ExpectedFile(path=paths.UNITS_JOURNAL, mode="", kind="absent", remedy=_KILLED)

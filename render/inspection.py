@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kube_nodes.model.binaries import SHA256_DIGITS
 from kube_nodes.model.dns import render_query
 from kube_nodes.model.expectation import Expectation, ExpectedFile, ExpectedNetwork
 from kube_nodes.model.journal import PATTERN
@@ -33,7 +34,9 @@ def render_inspection_script(expected: Expectation) -> str:
 def _file(file: ExpectedFile) -> tuple[str, ...]:
     if file.kind == "target":
         return ("file", file.path, "target")
-    return ("file", file.path, *(["digest"] if file.sha256 else []))
+    if not file.digest:
+        return ("file", file.path)
+    return ("file", file.path, "sha256" if len(file.digest) == SHA256_DIGITS else "sha512")
 
 
 def _certificates(expected: Expectation) -> Iterator[tuple[str, ...]]:

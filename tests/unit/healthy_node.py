@@ -156,7 +156,7 @@ def told() -> str:
     for file in expected().files:
         kind = "file" if file.kind == "target" else file.kind
         size = "- - -" if kind == "absent" else f"{file.mode} 0:0 100"
-        lines.append(f"file {file.path} {kind} {size} {file.sha256 or '-'}")
+        lines.append(f"file {file.path} {kind} {size} {file.digest or '-'}")
     lines += [f"version {path} Kubernetes {expected().version}" for path in expected().programs]
     for each in expected().kubeconfigs:
         lines.append(f"kubeconfig {each.path} certificate-authority {each.ca_path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -40,17 +41,19 @@ def test_each_kind_of_path_is_told(tmp_path: Path, shell: str) -> None:
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "lost").symlink_to("nowhere")
     names = ("file", "folder", "link", "lost", "none")
-    facts = _facts("\n".join(f"file {tmp_path}/{name} digest" for name in names), shell)
+    facts = _facts("\n".join(f"file {tmp_path}/{name} sha256" for name in names), shell)
     found = {name: facts.files[f"{tmp_path}/{name}"] for name in names}
     assert {name: fact.kind for name, fact in found.items()} == {
         "file": "file", "folder": "folder", "link": "link", "lost": "link", "none": "absent",
     }  # fmt: skip
     assert (found["file"].mode, found["folder"].mode) == ("0640", "0700")
     assert found["file"].owner == f"{os.getuid()}:{os.getgid()}"
-    assert found["file"].sha256.startswith("434728a410a7")
-    assert {found[name].sha256 for name in names[1:]} == {""}
+    assert found["file"].digest.startswith("434728a410a7")
+    assert {found[name].digest for name in names[1:]} == {""}
+    long = _facts(f"file {tmp_path}/file sha512", shell).files[f"{tmp_path}/file"].digest
+    assert long == hashlib.sha512(b"content\n").hexdigest()
     target = _facts(f"file {tmp_path}/link target", shell).files[f"{tmp_path}/link"]
-    assert (target.kind, target.mode, target.sha256) == ("file", "0640", "")
+    assert (target.kind, target.mode, target.digest) == ("file", "0640", "")
 
 
 _KEY = private_pem(authority().key)
@@ -160,7 +163,7 @@ def test_any_bytes_give_bounded_lines_without_control_characters(
 ) -> None:
     path = tmp_path / "any"
     path.write_bytes(data)
-    told = _told(f"text x {path}\npem {path}\nkubeconfig {path}\nfile {path} digest")
+    told = _told(f"text x {path}\npem {path}\nkubeconfig {path}\nfile {path} sha")
     assert all(line.isprintable() and len(line) < 700 for line in told.splitlines())
     assert told.endswith("\nend\n")
 
@@ -189,8 +192,8 @@ def test_the_script_asks_for_everything_that_is_judged() -> None:
     script = render_inspection_script(expected())
     for file in expected().files:
         assert f"\nfile {file.path}" in script
-    secrets = [file.path for file in expected().files if not file.sha256]
-    assert not [path for path in secrets if f"file {path} digest" in script]
+    secrets = [file.path for file in expected().files if not file.digest]
+    assert not [path for path in secrets if f"file {path} sha" in script]
     assert script.endswith("\necho end\n# end\n")
     assert len(script) < 8_000
 
