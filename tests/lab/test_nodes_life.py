@@ -44,13 +44,11 @@ def test_up_joins_both_hosts_and_a_service_answers_from_each(nodes: NodesStack) 
     answers = {name: node["serviceAnswer"] for name, node in nodes.outputs()["nodes"].items()}
     assert set(answers) == {"n1", "n2"}
     assert all(answer.startswith("pod=service-check-") for answer in answers.values())
+    # The Service answers from one pod already; the other one may still be starting.
+    check = "daemonset/service-check"
+    nodes.kubectl("rollout", "status", check, "-n", "kube-nodes", "--timeout=60s")
     pods = nodes.kubectl("get", "pods", "-n", "kube-nodes", "-o", "json")
-    running = {
-        pod["spec"]["nodeName"]
-        for pod in json.loads(pods)["items"]
-        if pod["status"]["phase"] == "Running"
-    }
-    assert running == {"n1", "n2"}
+    assert {pod["spec"]["nodeName"] for pod in json.loads(pods)["items"]} == {"n1", "n2"}
 
 
 _DNS = "service-check.kube-nodes.svc.cluster.local at 10.96.0.10"
