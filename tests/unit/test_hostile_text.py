@@ -206,6 +206,7 @@ _PATHS = st.one_of(
 
 
 @given(_maybe(caCertificate=_PATHS, kubeProxyKubeconfig=_PATHS, binaryDir=_PATHS))
+@example({"caCertificate": "/\x7f\x85\u2028\u202e"})
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_paths_are_refused_or_arrive_and_are_where_they_were_declared(
     layout: dict[str, str],
