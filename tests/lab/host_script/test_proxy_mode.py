@@ -119,16 +119,18 @@ def test_a_host_in_the_mode_ipvs_reaches_a_service(host: ScriptHost, node: Node)
         pytest.skip(lacking)
     proxy = RealProxy(host)
     proxy.register()
-    proxy.give_credentials()
-    assert proxy.preflight(proxyMode="ipvs").err == ""
-    proxy.apply(proxyMode="ipvs")
-    assert proxy.answer() in ("200", "401", "403")
-    proxy.apply(proxyMode="nftables")
-    assert proxy.answer() in ("200", "401", "403")
-    assert proxy.chains() == set()
-    assert host.sh("ip link show kube-ipvs0 2>/dev/null; ipset list -n") == ""
-    proxy.remove()
-    proxy.forget()
+    try:
+        proxy.give_credentials()
+        assert proxy.preflight(proxyMode="ipvs").err == ""
+        proxy.apply(proxyMode="ipvs")
+        assert proxy.answer() in ("200", "401", "403")
+        proxy.apply(proxyMode="nftables")
+        assert proxy.answer() in ("200", "401", "403")
+        assert proxy.chains() == set()
+        assert host.sh("ip link show kube-ipvs0 2>/dev/null; ipset list -n") == ""
+        proxy.remove()
+    finally:
+        proxy.forget()
 
 
 def why_no_ipvs() -> str:

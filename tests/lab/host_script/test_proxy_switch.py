@@ -102,10 +102,12 @@ def real(host: ScriptHost, node: Node) -> Iterator[RealProxy]:
     """The real kube-proxy, with its identity in the lab's cluster."""
     real = RealProxy(host)
     real.register()
-    real.give_credentials()
-    yield real
-    real.remove()
-    real.forget()
+    try:
+        real.give_credentials()
+        yield real
+        real.remove()
+    finally:
+        real.forget()
     assert real.chains() == set() and real.tables() == set()
 
 
