@@ -41,7 +41,8 @@ def known_node(nodes: NodesStack, name: str) -> KnownNode:
 # What a unit may not do is told by one of these. The lab's own machine may lack
 # CAP_SYS_RESOURCE: then no OOM score is lowered and no limit of open files raised there.
 _REFUSED = re.compile(
-    r"^(?!.*(oom|max file handles)).*(operation not permitted|permission denied|read-only file system)",
+    r"^(?!.*(oom|max file handles))"
+    r".*(operation not permitted|permission denied|read-only file system)",
     re.IGNORECASE | re.MULTILINE,
 )
 _CAP_NET_ADMIN_AND_RAW = "0000000000003000"
