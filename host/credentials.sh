@@ -67,6 +67,8 @@ finish() {
   for p in $changes; do
     if [ -e "$p.kn-new" ]; then mv -fT "$p.kn-new" "$p"; else rm -f "$p"; fi || die "cannot replace $p"
   done
+  # When another life is to begin, the Node of the last one is gone: kube-proxy answers when it is there.
+  case $(cat /var/lib/kube-nodes/generation 2>/dev/null) in *" $generation") ;; *) young=1 ;; esac
   turn
   await_all || die "$u did not come up with the new credentials; those before are back"
   open=''

@@ -46,6 +46,20 @@ def test_new_credentials_that_do_not_work_are_taken_back(host: ScriptHost, node:
     assert host.litter() == ""
 
 
+def test_those_of_another_life_need_no_answer_from_a_kube_proxy_whose_node_is_gone(
+    host: ScriptHost, node: Node
+) -> None:
+    """A rebuilt cluster has no Node, and kube-proxy's certificate is another: found by a fault."""
+    host.run(node.credentials())
+    host.run(node.units())
+    host.sh("mkdir -p /var/lib/kubelet/pki; touch /var/lib/kubelet/pki/kubelet-client-current.pem")
+    node.wait_seconds = 3
+    node.generation = 2
+    run = host.run(node.credentials(token="other").replace("10256/healthz", "10256/nothing"))
+    assert (run.status, run.restarted) == (0, ["kube-proxy"]), run.err
+    assert "other" in host.read("/etc/kubernetes/proxy.conf")
+
+
 def test_a_new_server_makes_the_kubelet_write_its_kubeconfig_again(
     host: ScriptHost, node: Node
 ) -> None:
