@@ -101,3 +101,8 @@ test: test-fast ## everything: also plugins, API and lab tests, on real servers 
 	@if [ "$$(uname)" = Linux ]; then $(TOOLS); else echo "no tools but on Linux: what needs them is skipped"; fi
 	@$(VENV)/bin/pytest -rs tests/plugins tests/api tests/fleet tests/binaries
 	@$(VENV)/bin/pytest -rs tests/lab
+
+.PHONY: test-faults
+test-faults: $(VENV)/.installed ## what make test leaves out: faults of every kind on real hosts; ends with a table
+	@$(TOOLS)
+	@$(VENV)/bin/pytest -rs tests/faults $(if $(PAGE),--faults-page $(PAGE))

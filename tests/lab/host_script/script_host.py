@@ -270,13 +270,19 @@ class Node:
 
 
 def killed_at(script: str, step: int) -> str:
-    """Return the script so changed that it is killed, as by kill -9, before its step-th command.
+    """Return the script so changed that it is killed, as by kill -9, before its step-th command."""
+    return stopped_at(script, step, "kill -9 $$")
+
+
+def stopped_at(script: str, step: int, command: str) -> str:
+    """Return the script so changed that it runs a command of the test before its own step-th one.
 
     Where it comes to its end it prints how many steps it has.
     """
     watched = "mv ln rm rmdir sync systemctl chmod chown mkdir cat flock curl umount"
     traps = "".join(f'{name}() {{ step; command {name} "$@"; }}\n' for name in watched.split())
-    count = f'steps=0\nstep() {{ steps=$((steps + 1)); [ "$steps" -lt {step} ] || kill -9 $$; }}\n'
+    stop = f'[ "$steps" -ne {step} ] || {{ {command}; }}'
+    count = f"steps=0\nstep() {{ steps=$((steps + 1)); {stop}; }}\n"
     return count + traps + script.replace("\n# end\n", '\necho "steps $steps"\n# end\n')
 
 
