@@ -132,10 +132,13 @@ def _run(lab: LabSpec, host: ScriptHost, script: str, kind: Kind) -> str:
 def _full(host: ScriptHost, folder: str) -> Iterator[Callable[[], str]]:
     """Put a small file system, full, in the folder's place, with all that is in the folder."""
     fill = f"{folder}/filler"
+    # A mount below a shared one cannot be moved, so the content goes by way of /run. What fills is
+    # bounded, and runs only where the small file system is: the disk below is this machine's own.
     host.sh(
-        f"mkdir -p {folder} /mnt/full; mount -t tmpfs -o mode=0755,size=3m tmpfs /mnt/full;"
-        f" cp -a {folder}/. /mnt/full/; mount --move /mnt/full {folder};"
-        f" cat /dev/zero >{fill} 2>/dev/null"
+        f"mkdir -p {folder} && cp -a {folder} /run/full-copy"
+        f" && mount -t tmpfs -o mode=0755,size=3m tmpfs {folder}"
+        f" && cp -a /run/full-copy/. {folder}/; rm -rf /run/full-copy;"
+        f' [ "$(stat -f -c %T {folder})" = tmpfs ] && head -c 8M /dev/zero >{fill} 2>/dev/null'
     )
     assert host.sh(f"df --output=avail {folder} | tail -n 1").strip() == "0"
     try:
@@ -143,7 +146,7 @@ def _full(host: ScriptHost, folder: str) -> Iterator[Callable[[], str]]:
             f"cd {folder} && find . -type f ! -name filler -exec sha256sum {{}} +"
         )
     finally:
-        host.sh(f"rm -f {fill}; umount -l {folder}")
+        host.sh(f"rm -f {fill}; mountpoint -q {folder} && umount -l {folder}")
 
 
 @contextlib.contextmanager
@@ -152,7 +155,7 @@ def _full_run(host: ScriptHost, folder: str) -> Iterator[Callable[[], str]]:
     size = host.sh("df --output=size /run | tail -n 1").strip()
     host.sh(
         "mount -o remount,size=$(($(df --output=used /run | tail -n 1) + 64))k /run;"
-        " cat /dev/zero >/run/filler 2>/dev/null"
+        " head -c 8M /dev/zero >/run/filler 2>/dev/null"
     )
     try:
         yield lambda: ""
