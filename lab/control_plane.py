@@ -131,7 +131,7 @@ def scheduler_arguments(spec: LabSpec, binary: Path) -> list[str]:
     return [str(binary), *_client_arguments(spec, "kube-scheduler")]
 
 
-def start(spec: LabSpec, programs: Mapping[str, Path], timeout_seconds: float = 60) -> list[str]:
+def start(spec: LabSpec, programs: Mapping[str, Path], timeout_seconds: float = 180) -> list[str]:
     """Start what is not running, wait until the API is ready; return the names of what started.
 
     Args:

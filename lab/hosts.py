@@ -95,7 +95,7 @@ def nspawn_arguments(spec: LabSpec, host: Host) -> list[str]:
     return [*arguments, "--boot"]
 
 
-def wait_reachable(spec: LabSpec, host: Host, timeout_seconds: float = 60) -> None:
+def wait_reachable(spec: LabSpec, host: Host, timeout_seconds: float = 180) -> None:
     """Wait until the host answers SSH and what the lab put there is up, the images imported.
 
     Other units are no concern of the lab: the kubelet of a node may fail while the host is fine.

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import lifecycle, processes
+from lab import control_plane, processes
 from lab import spec as lab_spec
 from lab import ssh as lab_ssh
 from lab.files import write_atomically
 from lab.spec import LabSpec
 from lab.stack import CHECKOUT, Stack, prepare
+from lab.tools import ensure
 
 _CHANGE = re.compile(r"^ *(?:\+|-|~|\+-|\+\+|--) +[\w-]+:[\w:./]+ ([\w-]+) (?:\w+|\*\*)", re.M)
 _DIFF_URN = re.compile(r"\[urn=urn:pulumi:\S+::([\w-]+)\]")
@@ -169,7 +170,8 @@ class NodesStack:
         """Do the administrator's part: these static tokens, and the restart that reads them."""
         write_atomically(self.lab.path("pki", "token.csv"), lines)
         processes.stop(self.lab, "kube-apiserver")
-        lifecycle.up(self.lab.directory, lifecycle.Wish(), lambda _: None)
+        # The API server alone: no host sees a login of the lab's.
+        control_plane.start(self.lab, ensure(control_plane.PARTS, self.lab.kubernetes))
 
     def processes_of(self, group: int, seconds: float = 2) -> list[str]:
         """List what is left of a process group and of membership/, once it had time to end."""
