@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lab import control_plane, processes
 from lab import spec as lab_spec
 from lab import ssh as lab_ssh
@@ -153,6 +155,19 @@ class NodesStack:
             yield
         finally:
             file.write_text(before)
+
+    def send_binaries(self, version: str) -> None:
+        """Have a version's programs come from the project's folder; `changed` puts that back."""
+        file = self.stack.project / "Pulumi.dev.yaml"
+        text = yaml.safe_load(file.read_text())
+        declared = text["config"]["kube-nodes:binaries"][version]
+        for key, name in (("kubelet", "kubelet"), ("kubeProxy", "kube-proxy")):
+            source = Path("binaries", version, name)
+            target = self.stack.project / source
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.lab.path("artifacts", version, name), target)
+            declared[key] = {"file": str(source), "sha256": declared[key]["sha256"]}
+        file.write_text(yaml.safe_dump(text))
 
     @contextlib.contextmanager
     def paused(self, part: str) -> Iterator[None]:

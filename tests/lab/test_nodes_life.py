@@ -258,7 +258,10 @@ def _join_with_static_token(nodes: NodesStack, others: str) -> str:
 def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_without_the_others(
     nodes: NodesStack, third: dict[str, str | int]
 ) -> None:
-    """It is the control-plane host too: nothing else than it may be touched."""
+    """It is the control-plane host too: nothing else than it may be touched.
+
+    Its user is not root, and its newer programs come from the operator's machine.
+    """
     tokens = {f"staticToken.hosts.n3.{key.rpartition('.')[2]}": each for key, each in third.items()}
     third = third | tokens | {"staticToken.file": TOKENS}
     logins = {name: nodes.logins(name) for name in ("n1", "n2")}
@@ -284,7 +287,9 @@ def test_a_third_host_joins_with_the_static_token_is_upgraded_and_removed_withou
         assert _answer(nodes, "n3").startswith("pod=service-check-")
     newer = {**options, "kubernetesVersion": "1.36.3", "proxyMode": "nftables"}
     with nodes.changed(_with_options(third, newer)):
-        nodes.up()
+        nodes.send_binaries("1.36.3")
+        printed = nodes.up()
+        assert "n3-binaries" in nodes.changed_resources(printed)
         assert nodes.ready() == both | {"n3": "v1.36.3"}
         assert proxy_chains(nodes.ssh("n3", SAVE)) == set()
         assert "table ip kube-proxy" in nodes.ssh("n3", "nft list tables")
