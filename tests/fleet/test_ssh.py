@@ -162,11 +162,13 @@ def test_a_host_behind_a_jump_host_is_reached_if_both_show_their_keys(server: Ss
 def _agent(path: Path) -> Iterator[str]:
     """Run a real ssh-agent that holds no key."""
     process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
-    while not path.exists():
-        time.sleep(0.01)
-    yield str(path)
-    process.terminate()
-    process.wait(10)
+    try:
+        while not path.exists():
+            time.sleep(0.01)
+        yield str(path)
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def _add(agent: str, file: Path, key: asyncssh.SSHKey) -> None:
