@@ -151,7 +151,7 @@ def test_up_goes_on_after_a_kill_in_its_middle(own_lab: LabSpec, seconds: float)
 
 def test_ctrl_c_ends_up_at_once_and_down_leaves_nothing_of_it(own_lab: LabSpec) -> None:
     with subprocess.Popen(up_command(own_lab, "n1"), stderr=subprocess.PIPE, text=True) as process:
-        _wait(lambda: "host-n1" in records(own_lab))
+        _wait(lambda: "host-n1" in records(own_lab), 60)
         process.send_signal(signal.SIGINT)
         begin = time.monotonic()
         _, errors = process.communicate()
