@@ -4,6 +4,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+# A process a core, a whole file to each: what a file shares, it starts once.
+TESTS := $(VENV)/bin/pytest -n auto --dist loadfile
 STACK ?= dev
 # `dev` is the lab's stack and has its environment; any other has the one that make was called in.
 IN_STACK = $(if $(filter dev,$(STACK)),lab=$$($(RUN) lab env) && eval "$$lab" &&)
@@ -94,13 +96,13 @@ lint: $(VENV)/.installed ## ruff, mypy, shellcheck
 
 .PHONY: test-fast
 test-fast: lint ## lint, then unit, golden and component tests: nothing is started
-	@$(VENV)/bin/pytest tests/unit tests/golden tests/components
+	@$(TESTS) tests/unit tests/golden tests/components
 
 .PHONY: test
 test: test-fast ## everything: also plugins, API and lab tests, on real servers and hosts
 	@if [ "$$(uname)" = Linux ]; then $(TOOLS); else echo "no tools but on Linux: what needs them is skipped"; fi
-	@$(VENV)/bin/pytest -rs tests/plugins tests/api tests/fleet tests/binaries
-	@$(VENV)/bin/pytest -rs tests/lab
+	@$(TESTS) -rs tests/plugins tests/api tests/fleet tests/binaries
+	@$(TESTS) -rs tests/lab
 
 .PHONY: test-faults
 test-faults: $(VENV)/.installed ## what make test leaves out: faults of every kind on real hosts; ends with a table

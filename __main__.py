@@ -26,19 +26,21 @@ except ConfigurationError as error:
     pulumi.log.error(str(error))
     sys.exit(1)
 
+joined = None
 if not pulumi.runtime.is_dry_run():
     # A preview works without the cluster. A run that writes is sure of the cluster first.
     try:
         certificate, cluster = settings.kube_proxy_certificate, settings.cluster
-        warnings = check_cluster(
+        seen = check_cluster(
             cluster.identity,
             settings.static_token_in_use,
             client_group=certificate.subject.organization,
             network=cluster.pod_network,
             max_pods={each.id: each.options.max_pods for each in settings.nodes if each.is_worker},
         )
-        for warning in warnings:
+        for warning in seen.warnings:
             pulumi.log.warn(warning)
+        joined = seen.joined
     except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
         pulumi.log.error(str(error))
         sys.exit(1)
@@ -47,4 +49,4 @@ if not pulumi.runtime.is_dry_run():
     if not read_secret("sshPrivateKey") and (fault := agent_fault()):
         pulumi.log.warn(f"{fault}. What has to be changed on a host will fail")
 
-declare_stack(settings)
+declare_stack(settings, joined)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -11,7 +13,7 @@ from kube_nodes.components.kube_proxy_certificate import (
     KubeProxyCertificate,
     KubeProxyCertificateArgs,
 )
-from kube_nodes.components.node_pool import NodePool
+from kube_nodes.components.node_pool import NodePool, NodePoolArgs
 from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
@@ -20,8 +22,14 @@ from kube_nodes.model.requests import ApproveRequest
 from kube_nodes.settings import Settings, read_secret
 
 
-def declare_stack(settings: Settings) -> None:
-    """Declare every resource of the stack, and its outputs."""
+def declare_stack(settings: Settings, joined: Collection[str] | None = None) -> None:
+    """Declare every resource of the stack, and its outputs.
+
+    Args:
+        settings: the stack's configuration.
+        joined: the names of the Nodes that have joined, where the cluster was asked: a node that
+            is not among them serves nothing yet, and waits for no wave.
+    """
     cluster = settings.cluster
     provider = kubernetes.Provider(
         "cluster",
@@ -76,11 +84,22 @@ def declare_stack(settings: Settings) -> None:
             ssh_private_key=ssh_private_key,
         )
 
+    new = {
+        node.id
+        for node in settings.nodes
+        if node.is_worker and joined is not None and node.id not in joined
+    }
     nodes: dict[str, WorkerNode] = {}
-    for pool in settings.pools:
-        of_pool = [node for node in settings.nodes if node.pool == pool]
+    for name, pool in settings.pools.items():
+        pool_args = NodePoolArgs(
+            nodes={node.id: node_args(node) for node in settings.nodes if node.pool == name},
+            cluster=cluster.identity,
+            canary=pool.canary,
+            batch=pool.batch,
+            waits=lambda node_id: node_id not in new,
+        )
         options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac])
-        nodes |= NodePool(pool, of_pool, node_args, options).nodes
+        nodes |= NodePool(name, pool_args, options).nodes
     _export(certificate, nodes)
     pulumi.export("inventory", _inventory(settings, nodes))
     if static_token:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pulumi
 import pulumi_command as command
@@ -64,6 +66,18 @@ class WorkerNodeArgs:
     """SSH key; None: the SSH agent."""
     local_command: str = DEFAULT_LOCAL_COMMAND
     """How membership/ is started."""
+    after: Sequence[pulumi.Resource] = ()
+    """What must have succeeded before anything of this node changes."""
+
+    @cached_property
+    def units_text(self) -> str:
+        """What the host's configuration and units are written from; nothing secret is in it."""
+        return render_node_units(self.cluster, self.node, self.binaries)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of that."""
+        return hashlib.sha256(self.units_text.encode()).hexdigest()
 
 
 class WorkerNode(pulumi.ComponentResource):
@@ -79,28 +93,35 @@ class WorkerNode(pulumi.ComponentResource):
         version: the declared version, once the Node is Ready with it.
         digest: SHA-256 of what the host's configuration and units were written from.
         answer: what the Service answered from this node.
+        last: the resource that succeeds when all of the node has.
     """
 
     def __init__(
         self, name: str, args: WorkerNodeArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare the node; `name` is its id."""
+        if args.node.held:
+            opts = pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(transformations=[_hold])
+            )
         super().__init__("kube-nodes:index:WorkerNode", name, None, opts)
         self._name, self._args = name, args
-        units_text = render_node_units(args.cluster, args.node, args.binaries)
-        self.digest = hashlib.sha256(units_text.encode()).hexdigest()
+        self.digest = args.digest
         preflight = self._preflight()
-        last: pulumi.Resource = self._deliver(preflight) or preflight
+        before: list[pulumi.Resource] = [preflight, *args.after]
+        if deliver := self._deliver(before):
+            before = [deliver]
         prepare = None
         self._token, self._static = self._find_token()
         if args.node.is_worker:
-            last = prepare = self._prepare(preflight, last)
-        credentials = self._credentials(prepare, last)
-        units = self._units(units_text, credentials)
+            prepare = self._prepare(preflight, before)
+            before = [prepare]
+        credentials = self._credentials(prepare, before)
+        units = self._units(args.units_text, credentials)
         verified: command.local.Command | command.remote.Command = units
         if prepare:
             verified = self._membership(prepare, credentials, units)
-        check = self._service_check(units, verified)
+        self.last = check = self._service_check(units, verified)
 
         self.declared = pulumi.Output.from_input(self._token.id if self._token else None).apply(
             lambda token_id: replace(self._declared(), token_id=token_id)
@@ -146,7 +167,7 @@ class WorkerNode(pulumi.ComponentResource):
             lambda values: Token(id=values[0], secret=values[1])
         )
 
-    def _deliver(self, preflight: pulumi.Resource) -> command.local.Command | None:
+    def _deliver(self, before: list[pulumi.Resource]) -> command.local.Command | None:
         """Send the programs that come from the operator's machine, before the node is drained.
 
         No CopyToRemote: it hashes the files for each node of each preview, copies whatever the host
@@ -171,11 +192,11 @@ class WorkerNode(pulumi.ComponentResource):
             text,
             local=args.local_command,
             undo="recall",
-            opts=self._after(preflight),
+            opts=self._after(*before),
         )
 
     def _prepare(
-        self, preflight: command.remote.Command, before: pulumi.Resource
+        self, preflight: command.remote.Command, before: list[pulumi.Resource]
     ) -> command.local.Command:
         """Open the token before the kubelet starts; drain where the kubelet's minor changes."""
         static = self._static.token if self._static else None
@@ -197,11 +218,11 @@ class WorkerNode(pulumi.ComponentResource):
             pulumi.Output.secret(request),
             local=self._args.local_command,
             undo="forget",
-            opts=self._after(*filter(None, (token, before))),
+            opts=self._after(*filter(None, (token, *before))),
         )
 
     def _credentials(
-        self, prepare: command.local.Command | None, last: pulumi.Resource
+        self, prepare: command.local.Command | None, before: list[pulumi.Resource]
     ) -> command.remote.Command:
         """Write what is secret: the bootstrap kubeconfig and kube-proxy's."""
         args, own = self._args, self._token
@@ -224,7 +245,7 @@ class WorkerNode(pulumi.ComponentResource):
             private_key=args.ssh_private_key,
             removes=True,
             secret_output=True,
-            opts=self._after(last),
+            opts=self._after(*before),
         )
 
     def _units(self, text: str, credentials: pulumi.Resource) -> command.remote.Command:
@@ -318,6 +339,17 @@ class WorkerNode(pulumi.ComponentResource):
     def _drain(self) -> Drain:
         options = self._args.node.options
         return Drain(timeout_seconds=options.drain_timeout_seconds, force=options.drain_force)
+
+
+def _hold(
+    resource: pulumi.ResourceTransformationArgs,
+) -> pulumi.ResourceTransformationResult | None:
+    """Keep what a resource was made from, whatever is declared now."""
+    if not isinstance(resource.resource, pulumi.CustomResource):
+        return None
+    held = pulumi.ResourceOptions(ignore_changes=["*"])
+    opts = pulumi.ResourceOptions.merge(resource.opts, held)
+    return pulumi.ResourceTransformationResult(props=resource.props, opts=opts)
 
 
 def _answer(stdout: str) -> str:

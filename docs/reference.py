@@ -25,6 +25,7 @@ from kube_nodes.model.labels import Taint
 from kube_nodes.model.nodes import PoolDeclaration
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.owned_fields import KUBE_PROXY_OWNED, KUBELET_OWNED
+from kube_nodes.model.share import Share
 from kube_nodes.model.values import Between, OneOf
 from kube_nodes.model.versions import NEWEST_MINOR, OLDEST_MINOR, KubernetesVersion
 from kube_nodes.settings import SECRET_KEYS, Settings
@@ -67,6 +68,7 @@ _SIMPLE = {
     bool: ("boolean", ""),
     Any: ("field", ""),
     KubernetesVersion: ("version", f"1.{OLDEST_MINOR} to 1.{NEWEST_MINOR}, such as `1.37.2`"),
+    Share: ("share", "number of nodes or per cent of the pool, such as `2` or `25%`"),
     Taint: ("taint", "`key=value:Effect` or `key:Effect`"),
 }
 

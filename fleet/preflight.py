@@ -123,7 +123,8 @@ def _cluster(stack: Stack, machines: dict[str, Machine]) -> Iterator[Finding]:
 def _pod_cidrs(api: Api, settings: Settings) -> Iterator[Finding]:
     """Hold the Nodes' podCIDRs against what is declared."""
     most = {node.id: node.options.max_pods for node in settings.nodes if node.is_worker}
-    found = compare_nodes(api, settings.cluster.pod_network, most)
+    listed = api.get("/api/v1/nodes", resourceVersion="0")["items"]
+    found = compare_nodes(listed, settings.cluster.pod_network, most)
     for level, texts in ((Level.FAILED, found.errors), (Level.NOTE, found.warnings)):
         for text in texts:
             value, _, remedy = text.partition("; ")

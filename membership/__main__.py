@@ -17,6 +17,7 @@ from kube_nodes.model.requests import (
     TAINTS_VARIABLE,
     ApproveRequest,
     DeliverRequest,
+    GateRequest,
     JoinRequest,
     PrepareRequest,
     RequestError,
@@ -30,6 +31,7 @@ _VERBS = {
     "join": "approve the node's certificate requests, wait until it is Ready, label and taint it",
     "leave": "cordon and drain the node (delete of join)",
     "forget": "delete the Node object (delete of prepare)",
+    "gate": "see that the wave before is up, before the next one begins",
     "sign": "have the cluster sign a client certificate; prints it",
     "approve": "for all declared nodes: approve requests, close tokens and undo cordons left",
 }
@@ -77,6 +79,12 @@ def _run(verb: str, stdin: str, subject: list[str]) -> str:
         signing = requests.parse(SignRequest, stdin)
         subject[0] = signing.name
         return sign(signing, Progress(signing.name)).rstrip("\n")
+    if verb == "gate":
+        from kube_nodes.membership.gate import gate
+
+        waiting = requests.parse(GateRequest, stdin)
+        subject[0] = waiting.name
+        return gate(waiting, Progress(waiting.name))
     if verb in ("deliver", "recall"):
         from kube_nodes.membership import deliver as delivery
 

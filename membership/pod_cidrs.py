@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kube_nodes.membership.api import Api, Object
+from kube_nodes.membership.api import Object
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
 from kube_nodes.model.pod_network import PodNetwork, find_crowding, find_outsiders
@@ -23,17 +23,19 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
 
-def compare_nodes(api: Api, network: PodNetwork, max_pods: Mapping[str, int]) -> Findings:
-    """Look at every Node that there is; read-only.
+def compare_nodes(
+    nodes: Iterable[Object], network: PodNetwork, max_pods: Mapping[str, int]
+) -> Findings:
+    """Look at every Node that there is.
 
     Args:
+        nodes: the Nodes.
         network: as declared.
         max_pods: of each declared node, by its name.
     """
     outsiders: list[str] = []
     found = Findings()
-    # From the API server's cache: a moment's age does not matter here.
-    for node in api.get("/api/v1/nodes", resourceVersion="0")["items"]:
+    for node in nodes:
         name, cidrs = node["metadata"]["name"], _pod_cidrs(node)
         outsiders += find_outsiders(network, name, cidrs)
         found.warnings += find_crowding(name, cidrs, max_pods.get(name, 0))

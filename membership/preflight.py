@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from kube_nodes.membership import nodes
 from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
@@ -33,6 +34,15 @@ _OUR_GROUPS = frozenset(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a run that writes should know of the cluster."""
+
+    warnings: list[str]
+    joined: frozenset[str]
+    """Names of the Nodes that have joined through us, whatever their state is now."""
+
+
 def check_cluster(
     cluster: Cluster,
     static_token: StaticTokenSettings | None = None,
@@ -40,7 +50,7 @@ def check_cluster(
     client_group: str | None = None,
     network: PodNetwork | None = None,
     max_pods: Mapping[str, int] = MappingProxyType({}),
-) -> list[str]:
+) -> Seen:
     """Make sure of the cluster's identity and of what a join builds on there; read-only.
 
     Args:
@@ -50,18 +60,20 @@ def check_cluster(
         network: the declared network of the pods; the Nodes' podCIDRs are held against it.
         max_pods: of each declared node, by its name.
 
-    Returns:
-        Warnings.
-
     Raises:
         MembershipError: another cluster, or every finding in one text.
     """
     api = reach(cluster)
-    of_pods = compare_nodes(api, network, max_pods) if network else Findings()
+    # From the API server's cache: a moment's age does not matter here.
+    listed = api.get("/api/v1/nodes", resourceVersion="0")["items"]
+    of_pods = compare_nodes(listed, network, max_pods) if network else Findings()
     faults = [*cluster_faults(api, static_token, client_group), *of_pods.errors]
     if faults:
         raise MembershipError("; ".join(faults) + ". Nothing was changed")
-    return of_pods.warnings
+    joined = {
+        node["metadata"]["name"] for node in listed if nodes.annotation(node, nodes.GENERATION)
+    }
+    return Seen(warnings=of_pods.warnings, joined=frozenset(joined))
 
 
 def cluster_faults(

@@ -13,6 +13,7 @@ from kube_nodes.model.declaration import Declaration
 from kube_nodes.model.host_keys import check_host_key
 from kube_nodes.model.labels import GPU_LABEL
 from kube_nodes.model.options import NodeOptions, Role, SshOptions, merge_options
+from kube_nodes.model.share import NodeShare, PositiveNodeShare, Share
 from kube_nodes.model.values import check_dns_label
 
 HostAddress = Annotated[str, AfterValidator(check_host_address)]
@@ -45,12 +46,25 @@ class NodeDeclaration(Declaration):
     reapply: Annotated[int, AfterValidator(_counter)] = Field(
         0, description="Raise it to run the host's scripts again although nothing changed."
     )
+    held: bool = Field(
+        False,
+        description="Leave the node as it is: nothing of it changes, and no wave waits for it.",
+    )
     options: NodeOptions = Field(NodeOptions(), description="Options of this node alone.")
 
 
 class PoolDeclaration(Declaration):
     """Nodes that are alike."""
 
+    canary: NodeShare = Field(
+        Share(1),
+        description="How many nodes change first, before all others; 0: no canary.",
+    )
+    batch: PositiveNodeShare = Field(
+        Share(25, per_cent=True),
+        description="How many nodes change at once after that: a wave begins when the one before "
+        "it is up. New nodes do not wait.",
+    )
     options: NodeOptions = Field(NodeOptions(), description="Options of the pool's nodes.")
     # A node's id names its resources, its Node object and its host: a DNS label serves as all.
     nodes: dict[Annotated[str, AfterValidator(check_dns_label)], NodeDeclaration] = Field(
@@ -69,6 +83,7 @@ class Node:
     node_ip: str
     generation: int
     reapply: int
+    held: bool = False
     options: NodeOptions
 
     @property
@@ -117,5 +132,6 @@ def resolve_nodes(cluster: NodeOptions, pools: dict[str, PoolDeclaration]) -> It
                 node_ip=node.node_ip or node.address,
                 generation=node.generation,
                 reapply=node.reapply,
+                held=node.held,
                 options=merge_options((cluster, pool.options, node.options)),
             )

@@ -38,7 +38,8 @@ _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 
 Request = TypeVar(
     "Request",
-    bound="PrepareRequest | JoinRequest | SignRequest | ApproveRequest | DeliverRequest",
+    bound="PrepareRequest | JoinRequest | SignRequest | ApproveRequest | DeliverRequest"
+    " | GateRequest",
 )
 
 
@@ -174,6 +175,33 @@ class ApproveRequest:
 
     cluster: Cluster
     nodes: tuple[DeclaredNode, ...]
+
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return _dump(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveNode:
+    """A node of a wave, as it has to be before the next one begins."""
+
+    name: str
+    generation: int
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRequest:
+    """stdin of `gate`: what stands between one wave and the next. Holds nothing secret."""
+
+    cluster: Cluster
+    name: str
+    """Names the gate in errors."""
+    before: tuple[WaveNode, ...]
+    """The wave that must be up."""
+    digest: str
+    """SHA-256 of what the nodes behind the gate are written from: it is tried when they change."""
+    timeout_seconds: int = 60
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
@@ -333,14 +361,19 @@ def _decode_object(kind: Any, value: Any, path: str) -> Any:
 
 
 def _validate(
-    request: PrepareRequest | JoinRequest | SignRequest | ApproveRequest | DeliverRequest,
+    request: PrepareRequest
+    | JoinRequest
+    | SignRequest
+    | ApproveRequest
+    | DeliverRequest
+    | GateRequest,
 ) -> None:
     if isinstance(request, DeliverRequest):
         _require(bool(request.node), "node", "must not be empty")
         _require(len(request.route.hops) in (1, 2), "route.hops", "must be the host, or two")
         return
     _require(bool(request.cluster.uid), "cluster.uid", "must name the cluster")
-    if isinstance(request, SignRequest | JoinRequest):
+    if isinstance(request, SignRequest | JoinRequest | GateRequest):
         _require(request.timeout_seconds > 0, "timeout_seconds", "must be above 0")
     if isinstance(request, PrepareRequest | JoinRequest):
         _require(request.drain.timeout_seconds > 0, "drain.timeout_seconds", "must be above 0")
@@ -357,6 +390,11 @@ def _validate(
     if isinstance(request, ApproveRequest):
         for index, node in enumerate(request.nodes):
             _validate_node(node, f"nodes[{index}]")
+        return
+    if isinstance(request, GateRequest):
+        for index, each in enumerate(request.before):
+            node = DeclaredNode(id=each.name, name=each.name, version=each.version)
+            _validate_node(node, f"before[{index}]")
         return
     _validate_node(request.node, "node")
     _require(bool(request.node.version), "node.version", "must name the kubelet's version")

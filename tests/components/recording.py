@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,8 +178,18 @@ def _read(request: Any, urn: str, inputs: dict[str, Any]) -> Resource:
     )
 
 
-def declare(values: Mapping[str, Any], secrets: Mapping[str, str] | None = None) -> Graph:
-    """Run the whole program over a configuration, and return the graph that it declared."""
+def declare(
+    values: Mapping[str, Any],
+    secrets: Mapping[str, str] | None = None,
+    joined: Collection[str] | None = None,
+) -> Graph:
+    """Run the whole program over a configuration, and return the graph that it declared.
+
+    Args:
+        values: the configuration.
+        secrets: the secret part of it.
+        joined: the Nodes that the cluster has; None: it was not asked, as in a preview.
+    """
     graph = Graph()
     texts = {
         key: text if isinstance(text, str) else json.dumps(text) for key, text in values.items()
@@ -188,18 +198,18 @@ def declare(values: Mapping[str, Any], secrets: Mapping[str, str] | None = None)
     pulumi.runtime.set_all_config(stored, [f"kube-nodes:{key}" for key in secrets or {}])
     try:
         pulumi.runtime.set_mocks(_NoMocks(), "kube-nodes", "test", False, monitor=_Monitor(graph))
-        _run(graph)
+        _run(graph, joined)
     finally:
         pulumi.runtime.set_all_config({}, [])
     return graph
 
 
 @pulumi.runtime.test  # type: ignore[untyped-decorator]
-def _run(graph: Graph) -> Any:
+def _run(graph: Graph, joined: Collection[str] | None) -> Any:
     stack = pulumi.runtime.get_root_resource()
     assert isinstance(stack, Stack)
     stack.outputs = {}
-    declare_stack(read_settings())
+    declare_stack(read_settings(), joined)
 
     async def read() -> None:
         for name, value in stack.outputs.items():

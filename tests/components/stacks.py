@@ -59,8 +59,8 @@ def two() -> Graph:
 
 @cache
 def twenty() -> Graph:
-    """Twenty nodes."""
-    return declare(configuration(*range(1, 21)))
+    """Twenty nodes, all of them new."""
+    return declare(configuration(*range(1, 21)), joined=())
 
 
 @cache
@@ -81,6 +81,8 @@ def static() -> Graph:
     nodes = values["pools"]["workers"]["nodes"]
     nodes["n1"]["options"] = {"tokenMode": "static"}
     nodes["n3"]["options"] = {"role": "proxy-only"}
+    # In one wave: none waits for another.
+    values["pools"]["workers"] |= {"canary": 0, "batch": "100%"}
     return declare(values)
 
 

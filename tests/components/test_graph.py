@@ -66,18 +66,22 @@ def test_a_stack_of_one_node_consists_of_these() -> None:
 
 def test_a_stack_of_twenty_nodes_consists_of_the_same_for_each() -> None:
     nodes = [_of(f"n{number}", _NODE) for number in range(1, 21)]
-    assert _types(twenty()) == _STACK | {
+    # A canary, and five at once after it.
+    gates = {f"workers-wave-{number}": LOCAL for number in range(2, 6)}
+    assert _types(twenty()) == _STACK | gates | {
         key: type_ for each in nodes for key, type_ in each.items()
     }
 
 
 def test_a_node_with_kube_proxy_alone_has_no_token_no_prepare_and_no_membership() -> None:
-    assert _types(proxy_only()) == _STACK | _of("n1", _NODE) | _of("n2", _PROXY_NODE)
+    nodes = _of("n1", _NODE) | _of("n2", _PROXY_NODE)
+    assert _types(proxy_only()) == _STACK | nodes | {"workers-wave-2": LOCAL}
 
 
 def test_every_resource_is_where_it_belongs() -> None:
     graph = proxy_only()
-    assert graph.children("NodePool workers") == {"WorkerNode n1", "WorkerNode n2"}
+    pool = {"WorkerNode n1", "WorkerNode n2", "workers-wave-2"}
+    assert graph.children("NodePool workers") == pool
     token = {"BootstrapToken n1-token"}
     assert graph.children("WorkerNode n1") == token | {f"n1-{step}" for step in STEPS}
     assert graph.children(*token) == {"n1-token-id", "n1-token-secret", "n1-token"}

@@ -146,7 +146,9 @@ class TestSameness:
 
     def test_another_generation_changes_that_node_alone(self) -> None:
         changed = _changed(two(), declare(configuration(1, 2, **of_node("n1", generation=2))))
-        assert {key.partition("-")[0] for key in changed} == {"n1"}
+        assert {key.partition("-")[0] for key in changed} == {"n1", "workers"}
+        # The wave behind it begins when it has joined anew.
+        assert changed["workers-wave-2"] == ["stdin"]
 
     def test_another_address_changes_that_node_alone(self) -> None:
         changed = _changed(
@@ -156,10 +158,12 @@ class TestSameness:
 
     def test_another_node_leaves_the_others_as_they_are(self) -> None:
         new = declare(configuration(1, 2, 3))
-        assert set(_changed(two(), new)) == {each.key for each in new.of_node("n3")}
+        gate = {"workers-wave-3"}
+        assert set(_changed(two(), new)) == gate | {each.key for each in new.of_node("n3")}
 
     def test_a_node_that_is_gone_leaves_the_others_as_they_are(self) -> None:
-        assert set(_changed(two(), one())) == {each.key for each in two().of_node("n2")}
+        gate = {"workers-wave-2"}
+        assert set(_changed(two(), one())) == gate | {each.key for each in two().of_node("n2")}
 
     def test_another_version_changes_units_prepare_and_membership_of_that_node(self) -> None:
         options = {"kubernetesVersion": "1.36.3"}
@@ -172,6 +176,7 @@ class TestSameness:
             "n1-prepare": ["stdin"],
             "n1-units": ["stdin"],
             "n1-membership": ["environment", "stdin"],
+            "workers-wave-2": ["stdin"],
         }
 
 

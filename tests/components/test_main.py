@@ -26,9 +26,9 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Every look at the cluster; the handler of Ctrl-C stays the tests' own."""
     made: list[Any] = []
 
-    def look(*args: Any, **more: Any) -> list[str]:
+    def look(*args: Any, **more: Any) -> preflight.Seen:
         made.append((args, more))
-        return ["n1: maxPods 512 is a warning"]
+        return preflight.Seen(warnings=["n1: maxPods 512 is a warning"], joined=frozenset())
 
     monkeypatch.setattr(preflight, "check_cluster", look)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -77,7 +77,7 @@ def test_a_preview_declares_everything_without_a_look_at_the_cluster(checks: lis
 def test_an_update_is_sure_of_the_cluster_before_the_first_resource(
     checks: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(cluster: Any, *_: Any, **__: Any) -> list[str]:
+    def refuse(cluster: Any, *_: Any, **__: Any) -> preflight.Seen:
         raise MembershipError(f"the kubeconfig is of another cluster than {cluster.uid}")
 
     monkeypatch.setattr(preflight, "check_cluster", refuse)

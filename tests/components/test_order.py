@@ -93,7 +93,7 @@ def test_the_steps_of_a_node_are_in_one_line() -> None:
         assert not later & graph.transitively_after(f"n1-{step}")
 
 
-def test_no_node_waits_for_another() -> None:
+def test_no_new_node_waits_for_another() -> None:
     graph = twenty()
     own = {number: {each.key for each in graph.of_node(f"n{number}")} for number in range(1, 21)}
     for number, keys in own.items():
