@@ -25,9 +25,9 @@ class NodePoolArgs:
     """Its nodes by id."""
     cluster: Cluster
     """The cluster whose Nodes the gates look at."""
-    canary: Share = Share(1)
+    canary: Share
     """How many change first."""
-    batch: Share = Share(25, per_cent=True)
+    batch: Share
     """How many change at once after that."""
     waits: Callable[[str], bool] = lambda _: True
     """Whether a node, by its id, waits for the waves before its own, and they for it: one that is

@@ -3,38 +3,71 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 import traceback
 import uuid
 from collections.abc import Callable
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from kube_nodes.model import requests
-from kube_nodes.model.requests import (
-    LABELS_VARIABLE,
-    TAINTS_VARIABLE,
-    ApproveRequest,
-    DeliverRequest,
-    GateRequest,
-    JoinRequest,
-    PrepareRequest,
-    RequestError,
-    SignRequest,
-)
+from kube_nodes.model.request_text import Request, RequestError, parse
+from kube_nodes.model.requests import LABELS_VARIABLE, TAINTS_VARIABLE
+
+
+@dataclass(frozen=True)
+class _Verb:
+    """What a verb does, the request that it reads, and the function of membership/ that does it."""
+
+    text: str
+    request: type[Request]
+    module: str
+    function: str
+    tells_run: bool = False
+    """Its output begins with an id of this run: what depends on it is verified after every run."""
+
 
 _VERBS = {
-    "deliver": "send a host the programs that it lacks, from this machine",
-    "recall": "remove what was sent and not installed (delete of deliver)",
-    "prepare": "before a host changes: drain it if its kubelet's minor changes, open its token",
-    "join": "approve the node's certificate requests, wait until it is Ready, label and taint it",
-    "leave": "cordon and drain the node (delete of join)",
-    "forget": "delete the Node object (delete of prepare)",
-    "gate": "see that the wave before is up, before the next one begins",
-    "sign": "have the cluster sign a client certificate; prints it",
-    "approve": "for all declared nodes: approve requests, close tokens and undo cordons left",
-}
+    "deliver": _Verb(
+        "send a host the programs that it lacks, from this machine",
+        requests.DeliverRequest, "deliver", "deliver",
+    ),
+    "recall": _Verb(
+        "remove what was sent and not installed (delete of deliver)",
+        requests.DeliverRequest, "deliver", "recall",
+    ),
+    "gate": _Verb(
+        "see that the wave before is up, before the next one begins",
+        requests.GateRequest, "gate", "gate",
+    ),
+    "prepare": _Verb(
+        "before a host changes: drain it if its kubelet's minor changes, open its token",
+        requests.PrepareRequest, "prepare", "prepare", tells_run=True,
+    ),
+    "join": _Verb(
+        "approve the node's certificate requests, wait until it is Ready, label and taint it",
+        requests.JoinRequest, "join", "join", tells_run=True,
+    ),
+    "leave": _Verb(
+        "cordon and drain the node (delete of join)",
+        requests.JoinRequest, "leave", "leave",
+    ),
+    "forget": _Verb(
+        "delete the Node object (delete of prepare)",
+        requests.PrepareRequest, "prepare", "forget", tells_run=True,
+    ),
+    "sign": _Verb(
+        "have the cluster sign a client certificate; prints it",
+        requests.SignRequest, "sign", "sign",
+    ),
+    "approve": _Verb(
+        "for all declared nodes: approve requests, close tokens and undo cordons left",
+        requests.ApproveRequest, "approve", "approve_all",
+    ),
+}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    verbs = "\n".join(f"  {verb:8} {text}" for verb, text in _VERBS.items())
+    verbs = "\n".join(f"  {name:8} {verb.text}" for name, verb in _VERBS.items())
     parser = argparse.ArgumentParser(
         prog="membership/run",
         description=f"{__doc__}\n\nverbs:\n{verbs}",
@@ -64,57 +97,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(verb: str, stdin: str, subject: list[str]) -> str:
+def _run(name: str, stdin: str, subject: list[str]) -> str:
     """Read the request, name the subject of errors, and run the verb."""
+    verb = _VERBS[name]
+    request = parse(verb.request, stdin)
+    subject[0] = request.subject
+    more: tuple[Any, ...] = ()
+    if name == "join":
+        labels = requests.parse_labels(os.environ.get(LABELS_VARIABLE, ""))
+        more = labels, requests.parse_taints(os.environ.get(TAINTS_VARIABLE, ""))
     # Imported late: reading the request must fail fast, and each verb needs its own part only.
     from kube_nodes.membership.progress import Progress
 
-    if verb == "approve":
-        from kube_nodes.membership.approve import approve_all
-
-        return approve_all(requests.parse(ApproveRequest, stdin))
-    if verb == "sign":
-        from kube_nodes.membership.sign import sign
-
-        signing = requests.parse(SignRequest, stdin)
-        subject[0] = signing.name
-        return sign(signing, Progress(signing.name)).rstrip("\n")
-    if verb == "gate":
-        from kube_nodes.membership.gate import gate
-
-        waiting = requests.parse(GateRequest, stdin)
-        subject[0] = waiting.name
-        return gate(waiting, Progress(waiting.name))
-    if verb in ("deliver", "recall"):
-        from kube_nodes.membership import deliver as delivery
-
-        delivering = requests.parse(DeliverRequest, stdin)
-        subject[0] = delivering.node
-        send: Callable[[DeliverRequest, Progress], str] = getattr(delivery, verb)
-        return send(delivering, Progress(subject[0]))
-    if verb in ("prepare", "forget"):
-        from kube_nodes.membership import prepare as module
-
-        preparing = requests.parse(PrepareRequest, stdin)
-        subject[0] = preparing.node.id
-        step: Callable[[PrepareRequest, Progress], str] = getattr(module, verb)
-        return _with_run(step(preparing, Progress(subject[0])))
-    joining = requests.parse(JoinRequest, stdin)
-    subject[0] = joining.node.id
-    if verb == "leave":
-        from kube_nodes.membership.leave import leave
-
-        return leave(joining, Progress(subject[0]))
-    from kube_nodes.membership.join import join
-
-    labels = requests.parse_labels(os.environ.get(LABELS_VARIABLE, ""))
-    taints = requests.parse_taints(os.environ.get(TAINTS_VARIABLE, ""))
-    return _with_run(join(joining, labels, taints, Progress(subject[0])))
-
-
-def _with_run(result: str) -> str:
-    """Add an id of this run: what depends on the output is verified after every run."""
-    return f"run {uuid.uuid4()}\n{result}"
+    module = importlib.import_module(f"kube_nodes.membership.{verb.module}")
+    function: Callable[..., str] = getattr(module, verb.function)
+    result = function(request, *more, Progress(subject[0])).rstrip("\n")
+    return f"run {uuid.uuid4()}\n{result}" if verb.tells_run else result
 
 
 def _describe(error: Exception) -> str:

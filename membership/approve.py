@@ -6,6 +6,7 @@ from kube_nodes.membership import nodes, tokens
 from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.approval import REQUESTS, approve
 from kube_nodes.membership.cluster import reach
+from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.standing import standing_of
 from kube_nodes.model.certificate_requests import (
     CLIENT_SIGNER,
@@ -21,7 +22,7 @@ from kube_nodes.model.host_output import plain
 from kube_nodes.model.requests import ApproveRequest, DeclaredNode
 
 
-def approve_all(request: ApproveRequest) -> str:
+def approve_all(request: ApproveRequest, progress: Progress) -> str:  # noqa: ARG001
     """Go once over pending requests, tokens and cordons left behind; return a line for each."""
     api = reach(request.cluster)
     lines = [*_requests(api, request), *_tokens(api, request), *_cordons(api, request)]

@@ -1,26 +1,18 @@
-"""What the local commands in membership/ read on stdin: schema 1 (plain data, no effects).
-
-The engine stores this text in the state and feeds it to the delete of a resource, too, so
-today's code must read yesterday's text: a field is only ever added, with a default; anything
-else raises SCHEMA. Unknown fields are ignored, so that an older checkout can still remove a node.
-"""
+"""What the local commands in membership/ read on stdin (plain data, no effects)."""
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
-from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
-from types import UnionType
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from kube_nodes.model.labels import Taint, parse_taint
 from kube_nodes.model.machine import NO_MACHINE, Machine
 from kube_nodes.model.pod_network import PodNetwork
+from kube_nodes.model.request_text import Request, RequestError, Rule, dump
 from kube_nodes.model.subject_names import is_reserved_group
-
-SCHEMA: Final = 1
 
 # A group of its own: the auto-approval that kubeadm binds to its default group does not reach it.
 TOKEN_GROUP: Final = "system:bootstrappers:kube-nodes"  # noqa: S105 (a group, no secret)
@@ -35,16 +27,6 @@ _TOKEN_SECRET = re.compile(r"[a-z0-9]{16}")
 _STATIC_TOKEN = re.compile(r"[0-9a-f]{32}")
 _VERSION = re.compile(r"v1\.\d{1,3}\.\d{1,3}")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-
-Request = TypeVar(
-    "Request",
-    bound="PrepareRequest | JoinRequest | SignRequest | ApproveRequest | DeliverRequest"
-    " | GateRequest",
-)
-
-
-class RequestError(ValueError):
-    """A field of the request that breaks a rule; the text names it and never shows a secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +98,7 @@ class Runs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareRequest:
+class PrepareRequest(Request):
     """stdin of `prepare` and `forget`. token is None in static mode."""
 
     cluster: Cluster
@@ -128,13 +110,25 @@ class PrepareRequest:
     machine: Machine = NO_MACHINE
     """What preflight found on the host."""
 
-    def to_json(self) -> str:
-        """Write the request, sorted and compact: equal requests are equal texts."""
-        return _dump(self)
+    @property
+    def subject(self) -> str:
+        """The declared id."""
+        return self.node.id
+
+    def completed(self) -> Self:
+        """Return it with the token's id in the node, which the inventory has from the start."""
+        return replace(self, node=_with_token_id(self.node, self.token))
+
+    def rules(self) -> Iterator[Rule]:
+        """Give its rules."""
+        yield from _node_rules(self.cluster, self.node, self.token, self.drain)
+        static = self.static_token
+        right = static is None or bool(_STATIC_TOKEN.fullmatch(static))
+        yield right, "static_token", "is not [0-9a-f]{32}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class JoinRequest:
+class JoinRequest(Request):
     """stdin of `join` and `leave`; labels and taints travel as environment, in the open."""
 
     cluster: Cluster
@@ -146,13 +140,25 @@ class JoinRequest:
     pod_network: PodNetwork | None = None
     """What the Node's podCIDRs are held against."""
 
-    def to_json(self) -> str:
-        """Write the request, sorted and compact: equal requests are equal texts."""
-        return _dump(self)
+    @property
+    def subject(self) -> str:
+        """The declared id."""
+        return self.node.id
+
+    def completed(self) -> Self:
+        """Return it with the token's id in the node, which the inventory has from the start."""
+        return replace(self, node=_with_token_id(self.node, self.token))
+
+    def rules(self) -> Iterator[Rule]:
+        """Give its rules."""
+        yield from _node_rules(self.cluster, self.node, self.token, self.drain)
+        yield self.timeout_seconds > 0, "timeout_seconds", "must be above 0"
+        for cidr in self.pod_network.cidrs if self.pod_network else ():
+            yield _is_cidr(cidr), "pod_network.cidrs", f"{cidr!r} is not a CIDR"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignRequest:
+class SignRequest(Request):
     """stdin of `sign`: a certificate request in PEM, and the user it must name."""
 
     cluster: Cluster
@@ -166,19 +172,41 @@ class SignRequest:
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
         # Without names it is the text that older versions wrote: nothing is signed anew for it.
-        return _dump(self, leave_out=() if self.names else ("names",))
+        return dump(self, leave_out=() if self.names else ("names",))
+
+    @property
+    def subject(self) -> str:
+        """The certificate's name."""
+        return self.name
+
+    def rules(self) -> Iterator[Rule]:
+        """Give its rules."""
+        yield _names_cluster(self.cluster)
+        yield self.timeout_seconds > 0, "timeout_seconds", "must be above 0"
+        yield bool(self.user), "user", "must name the certificate's user"
+        for index, name in enumerate(self.names):
+            short, _, value = name.partition("=")
+            reserved = short == "O" and is_reserved_group(value)
+            yield not reserved, f"names[{index}]", f"{name!r} is a group with rights"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApproveRequest:
+class ApproveRequest(Request):
     """stdin of `approve`: every declared node of the stack. Holds nothing secret."""
 
     cluster: Cluster
     nodes: tuple[DeclaredNode, ...]
 
-    def to_json(self) -> str:
-        """Write the request, sorted and compact: equal requests are equal texts."""
-        return _dump(self)
+    @property
+    def subject(self) -> str:
+        """None of the nodes alone."""
+        return "approve"
+
+    def rules(self) -> Iterator[Rule]:
+        """Give its rules."""
+        yield _names_cluster(self.cluster)
+        for index, node in enumerate(self.nodes):
+            yield from _declared_rules(node, f"nodes[{index}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +219,7 @@ class WaveNode:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateRequest:
+class GateRequest(Request):
     """stdin of `gate`: what stands between one wave and the next. Holds nothing secret."""
 
     cluster: Cluster
@@ -203,9 +231,18 @@ class GateRequest:
     """SHA-256 of what the nodes behind the gate are written from: it is tried when they change."""
     timeout_seconds: int = 60
 
-    def to_json(self) -> str:
-        """Write the request, sorted and compact: equal requests are equal texts."""
-        return _dump(self)
+    @property
+    def subject(self) -> str:
+        """The gate."""
+        return self.name
+
+    def rules(self) -> Iterator[Rule]:
+        """Give its rules."""
+        yield _names_cluster(self.cluster)
+        yield self.timeout_seconds > 0, "timeout_seconds", "must be above 0"
+        for index, each in enumerate(self.before):
+            node = DeclaredNode(id=each.name, name=each.name, version=each.version)
+            yield from _declared_rules(node, f"before[{index}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +276,7 @@ class SentFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeliverRequest:
+class DeliverRequest(Request):
     """stdin of `deliver` and `recall`."""
 
     node: str
@@ -251,34 +288,15 @@ class DeliverRequest:
     private_key: str | None = field(default=None, repr=False)
     """SSH key, PEM; None: the SSH agent."""
 
-    def to_json(self) -> str:
-        """Write the request, sorted and compact: equal requests are equal texts."""
-        return _dump(self)
+    @property
+    def subject(self) -> str:
+        """The declared id."""
+        return self.node
 
-
-def parse(kind: type[Request], text: str) -> Request:
-    """Read the request of this kind from what arrived on stdin.
-
-    Raises:
-        RequestError: not JSON, another schema, or a field that is missing or breaks its rule.
-    """
-    try:
-        document = json.loads(text)
-    except ValueError:
-        # The parser's own message may quote the input, which can hold a secret.
-        raise RequestError("stdin is not JSON; run this command through Pulumi") from None
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA or isinstance(schema, bool):
-        raise RequestError(
-            f"schema: {schema!r} is not known here; this version reads schema {SCHEMA}:"
-            " use the version of this project that wrote the stack"
-        )
-    request: Request = _decode(kind, document, "")
-    if isinstance(request, PrepareRequest | JoinRequest) and request.token is not None:
-        node = replace(request.node, token_id=request.token.id)
-        request = replace(request, node=node)
-    _validate(request)
-    return request
+    def rules(self) -> Iterator[Rule]:
+        """Give its rules."""
+        yield bool(self.node), "node", "must not be empty"
+        yield len(self.route.hops) in (1, 2), "route.hops", "must be the host, or two"
 
 
 def parse_labels(text: str) -> dict[str, str]:
@@ -324,113 +342,45 @@ def parse_open_until(prepare_output: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _dump(request: Any, leave_out: Iterable[str] = ()) -> str:
-    document = {"schema": SCHEMA, **asdict(request)}
-    for name in leave_out:
-        del document[name]
-    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+def _with_token_id(node: DeclaredNode, token: Token | None) -> DeclaredNode:
+    return replace(node, token_id=token.id) if token else node
 
 
-def _decode(kind: Any, value: Any, path: str) -> Any:
-    """Turn parsed JSON into the type that a dataclass declares, or say what is wrong where."""
-    if isinstance(kind, UnionType):
-        return None if value is None else _decode(get_args(kind)[0], value, path)
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise RequestError(f"{path}: expected a list")
-        return tuple(_decode(get_args(kind)[0], v, f"{path}[{i}]") for i, v in enumerate(value))
-    if is_dataclass(kind):
-        return _decode_object(kind, value, path)
-    if type(value) is not kind:
-        raise RequestError(f"{path}: expected {kind.__name__}, not {type(value).__name__}")
-    return value
+def _names_cluster(cluster: Cluster) -> Rule:
+    return bool(cluster.uid), "cluster.uid", "must name the cluster"
 
 
-def _decode_object(kind: Any, value: Any, path: str) -> Any:
-    if not isinstance(value, dict):
-        raise RequestError(f"{path or 'stdin'}: expected an object")
-    hints = get_type_hints(kind)
-    prefix = f"{path}." if path else ""
-    known = {}
-    for item in fields(kind):
-        if item.name in value:
-            known[item.name] = _decode(hints[item.name], value[item.name], prefix + item.name)
-        elif item.default is MISSING:
-            raise RequestError(f"{prefix}{item.name}: is missing")
-    return kind(**known)
-
-
-def _validate(
-    request: PrepareRequest
-    | JoinRequest
-    | SignRequest
-    | ApproveRequest
-    | DeliverRequest
-    | GateRequest,
-) -> None:
-    if isinstance(request, DeliverRequest):
-        _require(bool(request.node), "node", "must not be empty")
-        _require(len(request.route.hops) in (1, 2), "route.hops", "must be the host, or two")
-        return
-    _require(bool(request.cluster.uid), "cluster.uid", "must name the cluster")
-    if isinstance(request, SignRequest | JoinRequest | GateRequest):
-        _require(request.timeout_seconds > 0, "timeout_seconds", "must be above 0")
-    if isinstance(request, PrepareRequest | JoinRequest):
-        _require(request.drain.timeout_seconds > 0, "drain.timeout_seconds", "must be above 0")
-    if isinstance(request, JoinRequest) and request.pod_network is not None:
-        for cidr in request.pod_network.cidrs:
-            _require(_is_cidr(cidr), "pod_network.cidrs", f"{cidr!r} is not a CIDR")
-    if isinstance(request, SignRequest):
-        _require(bool(request.user), "user", "must name the certificate's user")
-        for index, name in enumerate(request.names):
-            short, _, value = name.partition("=")
-            reserved = short == "O" and is_reserved_group(value)
-            _require(not reserved, f"names[{index}]", f"{name!r} is a group with rights")
-        return
-    if isinstance(request, ApproveRequest):
-        for index, node in enumerate(request.nodes):
-            _validate_node(node, f"nodes[{index}]")
-        return
-    if isinstance(request, GateRequest):
-        for index, each in enumerate(request.before):
-            node = DeclaredNode(id=each.name, name=each.name, version=each.version)
-            _validate_node(node, f"before[{index}]")
-        return
-    _validate_node(request.node, "node")
-    _require(bool(request.node.version), "node.version", "must name the kubelet's version")
-    _require(
-        request.token is not None or request.node.bootstrap_user is not None,
-        "token",
-        "needs a token, or node.bootstrap_user in the static token mode",
-    )
-    if isinstance(request, PrepareRequest) and request.static_token is not None:
-        right = bool(_STATIC_TOKEN.fullmatch(request.static_token))
-        _require(right, "static_token", "is not [0-9a-f]{32}")
-    if request.token is not None:
+def _node_rules(
+    cluster: Cluster, node: DeclaredNode, token: Token | None, drain: Drain
+) -> Iterator[Rule]:
+    yield _names_cluster(cluster)
+    yield drain.timeout_seconds > 0, "drain.timeout_seconds", "must be above 0"
+    yield from _declared_rules(node, "node")
+    yield bool(node.version), "node.version", "must name the kubelet's version"
+    given = token is not None or node.bootstrap_user is not None
+    yield given, "token", "needs a token, or node.bootstrap_user in the static token mode"
+    if token is not None:
         # Secret's name and the user's name are made of the id: nothing but the exact form.
-        _require(bool(_TOKEN_ID.fullmatch(request.token.id)), "token.id", "is not [a-z0-9]{6}")
-        secret = request.token.secret
-        _require(bool(_TOKEN_SECRET.fullmatch(secret)), "token.secret", "is not [a-z0-9]{16}")
+        yield bool(_TOKEN_ID.fullmatch(token.id)), "token.id", "is not [a-z0-9]{6}"
+        yield bool(_TOKEN_SECRET.fullmatch(token.secret)), "token.secret", "is not [a-z0-9]{16}"
 
 
-def _validate_node(node: DeclaredNode, path: str) -> None:
-    _require(bool(node.id), f"{path}.id", "must not be empty")
-    name = node.name
-    _require(
-        len(name) <= 253 and bool(_DNS_NAME.fullmatch(name)),
-        f"{path}.name",
-        f"{name!r} is not a Node's name (lower-case DNS subdomain)",
-    )
-    _require(
-        not node.version or bool(_VERSION.fullmatch(node.version)),
-        f"{path}.version",
-        f"{node.version!r} is not like v1.37.2",
-    )
+def _declared_rules(node: DeclaredNode, path: str) -> Iterator[Rule]:
+    name, version = node.name, node.version
+    yield bool(node.id), f"{path}.id", "must not be empty"
+    right = len(name) <= 253 and bool(_DNS_NAME.fullmatch(name))
+    yield right, f"{path}.name", f"{name!r} is not a Node's name (lower-case DNS subdomain)"
+    right = not version or bool(_VERSION.fullmatch(version))
+    yield right, f"{path}.version", f"{version!r} is not like v1.37.2"
     for address in node.addresses:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            raise RequestError(f"{path}.addresses: {address!r} is not an IP address") from None
+        yield _is_address(address), f"{path}.addresses", f"{address!r} is not an IP address"
+
+
+def _is_address(value: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
 
 
 def _is_cidr(value: str) -> bool:
@@ -438,8 +388,3 @@ def _is_cidr(value: str) -> bool:
         return bool(ipaddress.ip_network(value))
     except ValueError:
         return False
-
-
-def _require(holds: bool, path: str, rule: str) -> None:
-    if not holds:
-        raise RequestError(f"{path}: {rule}")

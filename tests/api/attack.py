@@ -17,6 +17,7 @@ from kube_nodes.membership.api import Api
 from kube_nodes.membership.approval import outcome
 from kube_nodes.membership.approve import approve_all
 from kube_nodes.membership.connection import connect
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.certificate_requests import index_by_name
 from kube_nodes.model.requests import ApproveRequest, Cluster, DeclaredNode, Token
 from tests.api.conftest import STATIC_TOKEN, run_cluster
@@ -58,7 +59,7 @@ class Attack:
 
     def approve(self) -> str:
         """Do what `make approve` does; return what it tells."""
-        return approve_all(self.request)
+        return approve_all(self.request, Progress("approve"))
 
     def read(self, name: str) -> dict[str, Any]:
         """Return a request as the API server holds it."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube_nodes.model.labels import Taint
+from kube_nodes.model.request_text import RequestError, parse
 from kube_nodes.model.requests import (
     ApproveRequest,
     Cluster,
@@ -18,11 +19,9 @@ from kube_nodes.model.requests import (
     Drain,
     JoinRequest,
     PrepareRequest,
-    RequestError,
     Runs,
     SignRequest,
     Token,
-    parse,
     parse_labels,
     parse_taints,
     render_labels,

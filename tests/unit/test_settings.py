@@ -241,12 +241,15 @@ _EVERYTHING = right_configuration(
     },
     pools={
         "workers": {
+            "canary": "10%",
+            "batch": 5,
             "options": {"maxPods": 60},
             "nodes": {
                 "n1": {
                     "nodeIp": "fd00::21",
                     "generation": 2,
                     "reapply": 3,
+                    "held": True,
                     "options": {"labels": {"gpu": "true"}},
                 },
                 # No version has these beside the rest; a host without a kubelet ignores them.
@@ -279,7 +282,7 @@ def test_this_test_sets_every_key_that_there_is() -> None:
 
 def _keys(schema: dict[str, Any]) -> Iterator[str]:
     for part in (schema, *schema["$defs"].values()):
-        if part.get("title") not in ("Taint", "KubernetesVersion"):
+        if part.get("title") not in ("Taint", "KubernetesVersion", "Share"):
             yield from part.get("properties", {})
 
 
