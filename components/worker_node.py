@@ -286,6 +286,8 @@ class WorkerNode(pulumi.ComponentResource):
                 timeout_seconds=options.join_timeout_seconds,
                 drain=self._drain(),
                 pod_network=self._args.cluster.pod_network,
+                # A key that is in the configuration goes into the connections and nowhere else.
+                route=None if self._args.ssh_private_key else route_to(node),
             ).to_json()
         )
         return local_command(

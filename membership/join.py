@@ -96,6 +96,7 @@ class _Arrival:
                 if self._node is not None and not missing:
                     return self._node
                 if time.monotonic() > end:
+                    self._tell_journal()
                     raise MembershipError(self._timed_out(missing))
                 self._progress.awaiting(missing)
                 self._keep_token_open()
@@ -182,6 +183,13 @@ class _Arrival:
             )
             return ""
         return "the kubelet's serving certificate"
+
+    def _tell_journal(self) -> None:
+        if self._request.route is not None:
+            # Imported late: a join that goes well needs no SSH.
+            from kube_nodes.membership.journal import tell_journal
+
+            tell_journal(self._request.route, self._progress)
 
     def _timed_out(self, missing: str) -> str:
         return (

@@ -139,6 +139,8 @@ class JoinRequest(Request):
     drain: Drain = Drain()
     pod_network: PodNetwork | None = None
     """What the Node's podCIDRs are held against."""
+    route: Route | None = None
+    """The way to the host, by the SSH agent: why its Node does not come is asked there."""
 
     @property
     def subject(self) -> str:
