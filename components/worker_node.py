@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -77,7 +78,7 @@ class WorkerNodeArgs:
     @property
     def digest(self) -> str:
         """SHA-256 of that."""
-        return hashlib.sha256(self.units_text.encode()).hexdigest()
+        return _sha256(self.units_text)
 
 
 class WorkerNode(pulumi.ComponentResource):
@@ -106,7 +107,6 @@ class WorkerNode(pulumi.ComponentResource):
             )
         super().__init__("kube-nodes:index:WorkerNode", name, None, opts)
         self._name, self._args = name, args
-        self.digest = args.digest
         preflight = self._preflight()
         before: list[pulumi.Resource] = [preflight, *args.after]
         if deliver := self._deliver(before):
@@ -128,7 +128,10 @@ class WorkerNode(pulumi.ComponentResource):
         )
         self.node_name = args.node.id
         self.address = args.node.address
-        self.version = verified.stdout.apply(lambda _: str(args.node.options.kubernetes_version))
+        # As it was written and seen: a held node may be declared otherwise.
+        self.digest = units.stdin.apply(lambda text: _sha256(text or ""))
+        declared = str(args.node.options.kubernetes_version)
+        self.version = verified.stdout.apply(lambda said: _joined_version(said) or declared)
         self.answer = check.stdout.apply(_answer)
         self.register_outputs({"address": self.address, "version": self.version})
 
@@ -178,7 +181,7 @@ class WorkerNode(pulumi.ComponentResource):
         if not files:
             return None
         request = DeliverRequest(
-            node=args.node.id, route=route_to(args.node), files=files, units=self.digest
+            node=args.node.id, route=route_to(args.node), files=files, units=args.digest
         )
         key = args.ssh_private_key
         text: pulumi.Input[str] = request.to_json()
@@ -341,6 +344,16 @@ class WorkerNode(pulumi.ComponentResource):
     def _drain(self) -> Drain:
         options = self._args.node.options
         return Drain(timeout_seconds=options.drain_timeout_seconds, force=options.drain_force)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _joined_version(said: str) -> str:
+    """Read the version that a join ended with; empty: no kubelet joined."""
+    found = re.search(r"^joined (v[\d.]{1,20})$", said[:MOST_CHARACTERS], re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _hold(

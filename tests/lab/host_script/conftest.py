@@ -10,12 +10,13 @@ import pytest
 
 from lab import lifecycle
 from lab.spec import load
+from tests.lab.conftest import temporary_lab, wish
 from tests.lab.host_script.artifacts import Artifacts, serve_artifacts
 from tests.lab.host_script.script_host import Node, ScriptHost
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptHost]:
+def host() -> Iterator[ScriptHost]:
     """A host of a lab of its own; KUBE_NODES_TEST_LAB names the folder of one that is up."""
     if missing := lifecycle.why_not_here():
         pytest.skip(missing)
@@ -25,13 +26,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptHost]:
         assert spec is not None
         yield ScriptHost(spec, spec.hosts[0])
         return
-    directory = tmp_path_factory.mktemp("lab")
-    wish = lifecycle.Wish(hosts=("h1",), subnet="10.98.231.0/24", bridge="kntest1")
-    try:
-        spec = lifecycle.up(directory, wish, lifecycle.progress())
+    with temporary_lab() as wanted:
+        spec = lifecycle.up(wanted.directory, wish(wanted, ("h1",)), lifecycle.progress())
         yield ScriptHost(spec, spec.hosts[0])
-    finally:
-        assert lifecycle.down(directory, lifecycle.progress()) == []
 
 
 @pytest.fixture(scope="session")
