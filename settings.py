@@ -158,7 +158,13 @@ class Settings(Declaration):
 
     def binaries_of(self, node: Node) -> Binaries | None:
         """Where a node's binaries come from; None: they are the host's own."""
-        return self.binaries.get(str(node.options.kubernetes_version).removeprefix("v"))
+        if not self.binaries:
+            return None
+        kubelet, kube_proxy = (
+            self.binaries[str(version).removeprefix("v")]
+            for version in (node.kubelet_version, node.kube_proxy_version)
+        )
+        return kubelet.model_copy(update={"kube_proxy": kube_proxy.kube_proxy})
 
     @property
     def static_token_in_use(self) -> StaticTokenSettings | None:
@@ -187,7 +193,11 @@ def parse_settings(
     except ValidationError as error:
         faults = explain(error, _PREFIX, Settings, SECRET_KEYS)
         raise ConfigurationError([*faults, *_key_faults(secrets)]) from None
-    versions = [node.options.kubernetes_version for node in settings.nodes]
+    versions = [
+        version
+        for node in settings.nodes
+        for version in (node.kubelet_version, node.kube_proxy_version)
+    ]
     found = [
         *find_faults(settings.cluster, settings.options, settings.pools),
         *find_binary_faults(settings.binaries, versions),

@@ -112,8 +112,8 @@ class Expectation:
     life: str = ""
     """What the host's record of its generation holds; empty: it keeps none."""
     files: tuple[ExpectedFile, ...]
-    programs: tuple[str, ...]
-    """Paths of kubelet and kube-proxy."""
+    programs: Mapping[str, str]
+    """Versions of kubelet and kube-proxy, such as v1.37.2, by the program's path."""
     kubeconfigs: tuple[ExpectedKubeconfig, ...]
     certificates: tuple[ExpectedCertificate, ...]
     units: tuple[ExpectedUnit, ...]

@@ -17,8 +17,8 @@ def judge_files(expected: Expectation, facts: HostFacts) -> Iterator[Finding]:
         yield _file(file, facts.files.get(file.path))
     if expected.life:
         yield _life(expected.life, facts.texts.get("generation", ""))
-    for path in expected.programs:
-        yield _version(path, expected.version, facts.versions.get(path, ""))
+    for path, version in expected.programs.items():
+        yield _version(path, version, facts.versions.get(path, ""))
     for kubeconfig in expected.kubeconfigs:
         yield _kubeconfig(kubeconfig, facts)
 

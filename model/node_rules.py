@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from pydantic.alias_generators import to_camel
+
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.configuration_fields import KUBE_PROXY, KUBELET, check_fields
 from kube_nodes.model.declaration import show
@@ -157,13 +159,12 @@ def _option_faults(cluster: Cluster, node: Node, origins: _Origins) -> Iterator[
         yield (*place, "sandboxImage"), "is missing; set it, or remove containerd"
     if not node.is_worker:
         yield from _kubelet_faults(node, origins)
-    for kind, field, alias, owned in (
-        (KUBELET, "kubelet_configuration", "kubeletConfiguration", KUBELET_OWNED),
-        (KUBE_PROXY, "kube_proxy_configuration", "kubeProxyConfiguration", KUBE_PROXY_OWNED),
-    ):
-        values = getattr(options, field)
-        for path, rule in check_fields(kind, values, options.kubernetes_version, owned):
-            yield (*origins.of(field, alias, path.split(".")[0]), *path.split(".")), rule
+    kubelet = KUBELET, "kubelet_configuration", node.kubelet_version, KUBELET_OWNED
+    kube_proxy = KUBE_PROXY, "kube_proxy_configuration", node.kube_proxy_version, KUBE_PROXY_OWNED
+    for kind, field, version, owned in (kubelet, kube_proxy):
+        for path, rule in check_fields(kind, getattr(options, field), version, owned):
+            place = origins.of(field, to_camel(field), path.split(".")[0])
+            yield (*place, *path.split(".")), rule
     for field, alias in (("kubelet_unit", "kubeletUnit"), ("kube_proxy_unit", "kubeProxyUnit")):
         for path, rule in check_unit(getattr(options, field)):
             yield (*origins.of(field, alias, path.split(".")[0]), *path.split(".")), rule

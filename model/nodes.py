@@ -15,6 +15,7 @@ from kube_nodes.model.labels import GPU_LABEL
 from kube_nodes.model.options import NodeOptions, Role, SshOptions, merge_options
 from kube_nodes.model.share import NodeShare, PositiveNodeShare, Share
 from kube_nodes.model.values import check_dns_label
+from kube_nodes.model.versions import KubernetesVersion
 
 HostAddress = Annotated[str, AfterValidator(check_host_address)]
 
@@ -85,6 +86,16 @@ class Node:
     reapply: int
     held: bool = False
     options: NodeOptions
+
+    @property
+    def kubelet_version(self) -> KubernetesVersion:
+        """Version of its kubelet."""
+        return self.options.kubernetes_version
+
+    @property
+    def kube_proxy_version(self) -> KubernetesVersion:
+        """Version of its kube-proxy."""
+        return self.options.kube_proxy_version or self.options.kubernetes_version
 
     @property
     def is_worker(self) -> bool:

@@ -206,6 +206,9 @@ class NodeOptions(Declaration):
     kubernetes_version: Annotated[KubernetesVersion, BeforeValidator(_version)] = Field(
         KubernetesVersion(1, 37, 2), description="Version of kubelet and kube-proxy."
     )
+    kube_proxy_version: Annotated[KubernetesVersion, BeforeValidator(_version)] | None = Field(
+        None, description="Version of kube-proxy, where it is not the kubelet's."
+    )
     role: Annotated[Role, BeforeValidator(_role)] = Field(
         Role.WORKER,
         description="`worker`: kubelet and kube-proxy; `proxy-only`: kube-proxy alone, no Node.",

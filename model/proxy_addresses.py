@@ -58,7 +58,7 @@ def kube_proxy_addresses(node: Node) -> ProxyAddresses:
 
 def find_address_faults(cluster: Cluster, node: Node, origins: Origins) -> Iterator[Fault]:
     """Find addresses of kube-proxy that its version, its cluster or another server excludes."""
-    options, version = node.options, node.options.kubernetes_version
+    options, version = node.options, node.kube_proxy_version
     bind = options.proxy_bind_address
     if bind and ipaddress.ip_address(bind).version not in _families(cluster):
         yield (

@@ -10,6 +10,7 @@ from kube_nodes.model.component_settings import refuse_option
 from kube_nodes.model.declaration import show
 from kube_nodes.model.faults import Fault, Origins
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.version_skew import allowed_skew
 from kube_nodes.model.versions import OLDEST_JOINING_MINOR
 
 _DUAL_STACK_SINCE = 21
@@ -27,6 +28,7 @@ def find_version_faults(cluster: Cluster, node: Node, origins: Origins) -> Itera
     """Find what this node's version does not have."""
     options, version = node.options, node.options.kubernetes_version
     yield from _mode_faults(node, origins)
+    yield from _proxy_faults(node, origins)
     if len(cluster.pod_cidrs) > 1 and version.minor < _DUAL_STACK_SINCE:
         rule = f"has two IP families, which exists only since 1.{_DUAL_STACK_SINCE}"
         yield ("podCidrs",), f"{rule}, and {node.id} is {version}; give one CIDR"
@@ -56,10 +58,22 @@ def find_version_faults(cluster: Cluster, node: Node, origins: Origins) -> Itera
 
 def _mode_faults(node: Node, origins: Origins) -> Iterator[Fault]:
     mode = node.options.proxy_mode
-    rule = refuse_option(f"proxyMode={mode}", node.options.kubernetes_version)
+    rule = refuse_option(f"proxyMode={mode}", node.kube_proxy_version)
     if rule:
         default = "" if origins.wrote("proxy_mode") else " (the default)"
         yield origins.of("proxy_mode", "proxyMode"), f"{show(mode)}{default} {rule}"
+
+
+def _proxy_faults(node: Node, origins: Origins) -> Iterator[Fault]:
+    """Find a kube-proxy that is too far from its host's kubelet; without one any will do."""
+    kubelet, proxy = node.kubelet_version, node.kube_proxy_version
+    allowed = allowed_skew(min(kubelet.minor, proxy.minor))
+    if node.is_worker and abs(kubelet.minor - proxy.minor) > allowed:
+        yield (
+            origins.of("kube_proxy_version", "kubeProxyVersion"),
+            f"{show(str(proxy))} is more than {allowed} minors from the kubelet's {kubelet}; "
+            "give a nearer one",
+        )
 
 
 def _runtime_faults(node: Node, origins: Origins) -> Iterator[Fault]:

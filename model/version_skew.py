@@ -1,4 +1,4 @@
-"""Which kubelets an API server supports.
+"""Which kubelets and kube-proxies an API server supports, and each other.
 
 Source: https://kubernetes.io/releases/version-skew-policy/
 """
@@ -9,22 +9,28 @@ from __future__ import annotations
 _WIDER_SINCE_MINOR = 25
 
 
-def check_skew(kubelet_version: str, api_server_minor: int) -> None:
-    """Raise ValueError, with rule and remedy, if the API server does not support the kubelet.
+def check_skew(version: str, api_server_minor: int, component: str = "kubelet") -> None:
+    """Raise ValueError, with rule and remedy, if the API server does not support the component.
 
     Args:
-        kubelet_version: such as v1.37.2.
+        version: of the kubelet or kube-proxy, such as v1.37.2.
         api_server_minor: such as 37.
+        component: its name.
     """
-    minor = int(kubelet_version.split(".")[1])
+    minor = int(version.split(".")[1])
     if minor > api_server_minor:
         raise ValueError(
-            f"kubelet {kubelet_version} is newer than the API server (1.{api_server_minor});"
+            f"{component} {version} is newer than the API server (1.{api_server_minor});"
             " upgrade the control plane first"
         )
-    allowed = 3 if minor >= _WIDER_SINCE_MINOR else 2
+    allowed = allowed_skew(minor)
     if minor < api_server_minor - allowed:
         raise ValueError(
-            f"kubelet {kubelet_version} is more than {allowed} minors older than the API server"
+            f"{component} {version} is more than {allowed} minors older than the API server"
             f" (1.{api_server_minor}); declare a newer version"
         )
+
+
+def allowed_skew(minor: int) -> int:
+    """Tell by how many minors a kubelet or kube-proxy may differ from what it works with."""
+    return 3 if minor >= _WIDER_SINCE_MINOR else 2

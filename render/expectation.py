@@ -46,7 +46,7 @@ def expect_node(
 ) -> Expectation:
     """Say everything that a look at the host and at the Node can be compared with."""
     options, layout = node.options, node.options.layout
-    programs = [paths.kubelet_binary(layout)] if node.is_worker else []
+    programs = {paths.kubelet_binary(layout): str(node.kubelet_version)} if node.is_worker else {}
     return Expectation(
         id=node.id,
         version=str(options.kubernetes_version),
@@ -54,7 +54,7 @@ def expect_node(
         ca_path=layout.ca_certificate,
         life=f"{cluster.uid} {node.generation}" if node.is_worker else "",
         files=(*_files(cluster, node, binaries), *_secret_files(node)),
-        programs=(*programs, paths.kube_proxy_binary(layout)),
+        programs=programs | {paths.kube_proxy_binary(layout): str(node.kube_proxy_version)},
         kubeconfigs=tuple(_kubeconfigs(cluster, node)),
         certificates=tuple(_certificates(node)),
         units=tuple(_unit(node, unit) for unit in node_service_units(node)),

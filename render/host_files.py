@@ -65,7 +65,7 @@ def _proxy_needs(cluster: Cluster, node: Node) -> ProxyNeeds:
     return ProxyNeeds(
         mode=options.proxy_mode,
         families=tuple(sorted({ip_network(cidr).version for cidr in cluster.pod_cidrs})),
-        conntrack=options.kubernetes_version.minor < NETLINK_CONNTRACK_MINOR,
+        conntrack=node.kube_proxy_version.minor < NETLINK_CONNTRACK_MINOR,
         scheduler=ipvs.get("scheduler") or "rr",
     )
 
@@ -190,7 +190,7 @@ def node_files(cluster: Cluster, node: Node) -> Iterator[ManagedFile]:
         mode="0644",
         restarts=tuple(names),
     )
-    if has_file(node.options.kubernetes_version):
+    if has_file(node.kube_proxy_version):
         yield ManagedFile(
             path=paths.KUBE_PROXY_CONFIGURATION,
             content=render_kube_proxy_configuration(cluster, node),
@@ -206,7 +206,7 @@ def node_files(cluster: Cluster, node: Node) -> Iterator[ManagedFile]:
 
 
 def _kubelet_files(node: Node) -> Iterator[ManagedFile]:
-    if has_file(node.options.kubernetes_version):
+    if has_file(node.kubelet_version):
         yield ManagedFile(
             path=paths.KUBELET_CONFIGURATION,
             content=render_kubelet_configuration(node),
@@ -243,7 +243,7 @@ def _binary(node: Node, path: str, declared: Download | None, unit: ServiceUnit)
         sources = sent or declared.urls(node.options.mirrors)
     return Binary(
         path=path,
-        version=str(node.options.kubernetes_version),
+        version=str(node.kubelet_version if unit is KUBELET else node.kube_proxy_version),
         sources=sources,
         digest=declared.digest if declared else "",
         restarts=(unit.name,),

@@ -66,7 +66,7 @@ def _placed(cluster: Cluster, node: Node) -> Placed:
     }
     return place_settings(
         KUBE_PROXY,
-        node.options.kubernetes_version,
+        node.kube_proxy_version,
         merge_documents(settings, node.options.kube_proxy_configuration),
         {"--config": paths.KUBE_PROXY_CONFIGURATION, "--logtostderr": "true"},
     )

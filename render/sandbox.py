@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kube_nodes.model.options import NodeOptions
-from kube_nodes.model.versions import OLDEST_JOINING_MINOR
+from kube_nodes.model.versions import OLDEST_JOINING_MINOR, KubernetesVersion
 
 _KUBELET_LACKS = (
     "CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_BLOCK_SUSPEND CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_TIME "
@@ -34,7 +34,7 @@ def kubelet_sandbox(options: NodeOptions) -> Iterator[tuple[str, str]]:
     Nor may it be kept from set-group-ID bits (fsGroup), from /dev/kmsg, or from new privileges
     (SELinux may not let it into its domain).
     """
-    if not _sandboxed(options):
+    if not _sandboxed(options.kubernetes_version):
         return
     yield "CapabilityBoundingSet", f"~{_KUBELET_LACKS}"
     yield "LockPersonality", "yes"
@@ -50,7 +50,7 @@ def kubelet_sandbox(options: NodeOptions) -> Iterator[tuple[str, str]]:
 
 def kube_proxy_sandbox(options: NodeOptions) -> Iterator[tuple[str, str]]:
     """Give what kube-proxy can do without: all but the network's rules and sysctls."""
-    if not _sandboxed(options):
+    if not _sandboxed(options.kube_proxy_version or options.kubernetes_version):
         return
     # In the other modes iptables, ipset or kube-proxy load modules with modprobe.
     loads = options.proxy_mode != "nftables"
@@ -104,6 +104,6 @@ def _run_shared() -> Iterator[tuple[str, str]]:
     yield "ReadWritePaths", "/proc/sys/net /run"
 
 
-def _sandboxed(options: NodeOptions) -> bool:
+def _sandboxed(version: KubernetesVersion) -> bool:
     """Say whether it was, or can be, tried: what is older is rendered, and joined by nobody."""
-    return options.kubernetes_version.minor >= OLDEST_JOINING_MINOR
+    return version.minor >= OLDEST_JOINING_MINOR

@@ -165,6 +165,18 @@ class TestSameness:
         gate = {"workers-wave-2"}
         assert set(_changed(two(), one())) == gate | {each.key for each in two().of_node("n2")}
 
+    def test_another_version_of_kube_proxy_alone_drains_nothing(self) -> None:
+        values = configuration(1, 2, **of_node("n1", options={"kubeProxyVersion": "1.36.3"}))
+        values["binaries"]["1.36.3"] = {
+            "kubelet": {"url": "https://files.example/1.36/kubelet", "sha256": "c" * 64},
+            "kubeProxy": {"url": "https://files.example/1.36/kube-proxy", "sha256": "d" * 64},
+        }
+        new = declare(values)
+        assert _changed(two(), new) == {"n1-units": ["stdin"]}
+        text = new["n1-units"].inputs["stdin"]
+        assert "https://files.example/1.36/kube-proxy" in text
+        assert "https://files.example/1.36/kubelet" not in text
+
     def test_another_version_changes_units_prepare_and_membership_of_that_node(self) -> None:
         options = {"kubernetesVersion": "1.36.3"}
         values = configuration(1, 2, **of_node("n1", options=options))

@@ -157,7 +157,7 @@ def told() -> str:
         kind = "file" if file.kind == "target" else file.kind
         size = "- - -" if kind == "absent" else f"{file.mode} 0:0 100"
         lines.append(f"file {file.path} {kind} {size} {file.digest or '-'}")
-    lines += [f"version {path} Kubernetes {expected().version}" for path in expected().programs]
+    lines += [f"version {path} Kubernetes {each}" for path, each in expected().programs.items()]
     for each in expected().kubeconfigs:
         lines.append(f"kubeconfig {each.path} certificate-authority {each.ca_path}")
         lines.append(f"kubeconfig {each.path} server {each.server}")

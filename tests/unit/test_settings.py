@@ -190,6 +190,7 @@ _EVERYTHING = right_configuration(
     },
     options={
         "kubernetesVersion": "1.37.2",
+        "kubeProxyVersion": "1.36.3",
         "role": "worker",
         "tokenMode": "static",
         "ssh": {
