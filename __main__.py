@@ -7,6 +7,7 @@ import sys
 
 import pulumi
 
+from kube_nodes.components.recorded import read_recorded
 from kube_nodes.components.stack import declare_stack
 from kube_nodes.membership.agent import agent_fault
 from kube_nodes.membership.api import ApiError, UnreachableError
@@ -27,6 +28,7 @@ except ConfigurationError as error:
     sys.exit(1)
 
 joined = None
+recorded = read_recorded()
 if not pulumi.runtime.is_dry_run():
     # A preview works without the cluster. A run that writes is sure of the cluster first.
     try:
@@ -49,4 +51,4 @@ if not pulumi.runtime.is_dry_run():
     if not read_secret("sshPrivateKey") and (fault := agent_fault()):
         pulumi.log.warn(f"{fault}. What has to be changed on a host will fail")
 
-declare_stack(settings, joined)
+declare_stack(settings, joined, recorded)

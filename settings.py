@@ -156,6 +156,11 @@ class Settings(Declaration):
         """Every declared node, its options resolved."""
         return tuple(resolve_nodes(self.options, self.pools))
 
+    @property
+    def reachable_nodes(self) -> tuple[Node, ...]:
+        """The declared nodes whose hosts may be contacted."""
+        return tuple(node for node in self.nodes if not node.lost)
+
     def binaries_of(self, node: Node) -> Binaries | None:
         """Where a node's binaries come from; None: they are the host's own."""
         if not self.binaries:

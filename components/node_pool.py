@@ -55,7 +55,11 @@ class NodePool(pulumi.ComponentResource):
         super().__init__("kube-nodes:index:NodePool", name, None, opts)
         self._name, self._args = name, args
         self.nodes = {}
-        taking_part = [node_id for node_id, each in args.nodes.items() if not each.node.held]
+        taking_part = [
+            node_id
+            for node_id, each in args.nodes.items()
+            if not (each.node.held or each.node.lost)
+        ]
         self._declare(node_id for node_id in args.nodes if node_id not in taking_part)
         gate: command.local.Command | None = None
         before: tuple[str, ...] = ()

@@ -18,17 +18,23 @@ from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.recorded import Recorded
 from kube_nodes.model.requests import ApproveRequest
 from kube_nodes.settings import Settings, read_secret
 
 
-def declare_stack(settings: Settings, joined: Collection[str] | None = None) -> None:
+def declare_stack(
+    settings: Settings,
+    joined: Collection[str] | None = None,
+    recorded: Recorded | None = None,
+) -> None:
     """Declare every resource of the stack, and its outputs.
 
     Args:
         settings: the stack's configuration.
         joined: the names of the Nodes that have joined, where the cluster was asked: a node that
             is not among them serves nothing yet, and waits for no wave.
+        recorded: what the state holds; needed where a node is lost.
     """
     cluster = settings.cluster
     provider = kubernetes.Provider(
@@ -82,6 +88,7 @@ def declare_stack(settings: Settings, joined: Collection[str] | None = None) -> 
             service_check=check.target,
             static_token=static_token,
             ssh_private_key=ssh_private_key,
+            recorded=recorded,
         )
 
     new = {
@@ -130,7 +137,8 @@ def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Outpu
     inventory would fill the screen.
     """
     cluster = settings.cluster.identity
-    workers = {node.id for node in settings.nodes if node.is_worker}
+    # Whoever has a lost host is given no certificate.
+    workers = {node.id for node in settings.nodes if node.is_worker and not node.lost}
     declared = [node.declared for node_id, node in sorted(nodes.items()) if node_id in workers]
     inventory = pulumi.Output.all(*declared).apply(
         lambda all_: ApproveRequest(cluster=cluster, nodes=tuple(all_)).to_json()

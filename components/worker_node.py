@@ -13,6 +13,7 @@ import pulumi_command as command
 
 from kube_nodes.components.bootstrap_token import BootstrapToken
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command, remote_command
+from kube_nodes.components.lost_host import keep_unreached, take_away
 from kube_nodes.components.service_check import ServiceCheckTarget
 from kube_nodes.components.static_token import StaticToken
 from kube_nodes.model.binaries import Binaries
@@ -20,6 +21,7 @@ from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.host_output import MOST_CHARACTERS, clean, clean_lines
 from kube_nodes.model.machine import parse_facts
 from kube_nodes.model.nodes import Node
+from kube_nodes.model.recorded import WORKER_NODE, Recorded
 from kube_nodes.model.requests import (
     LABELS_VARIABLE,
     TAINTS_VARIABLE,
@@ -69,6 +71,8 @@ class WorkerNodeArgs:
     """How membership/ is started."""
     after: Sequence[pulumi.Resource] = ()
     """What must have succeeded before anything of this node changes."""
+    recorded: Recorded | None = None
+    """What the state holds (read_recorded); a node that is lost needs it."""
 
     @cached_property
     def units_text(self) -> str:
@@ -91,7 +95,7 @@ class WorkerNode(pulumi.ComponentResource):
         declared: the node as certificate requests are checked against it.
         node_name: the Node's name.
         address: the host's address.
-        version: the declared version, once the Node is Ready with it.
+        version: the declared version, once the Node is Ready with it; empty where it is lost.
         digest: SHA-256 of what the host's configuration and units were written from.
         answer: what the Service answered from this node.
         last: the resource that succeeds when all of the node has.
@@ -101,18 +105,29 @@ class WorkerNode(pulumi.ComponentResource):
         self, name: str, args: WorkerNodeArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare the node; `name` is its id."""
-        if args.node.held:
+        # As inputs, so that the state tells them of a node that never came to its outputs, too.
+        told = {"pool": args.node.pool, "lost": args.node.lost}
+        if args.node.held and not args.node.lost:
             opts = pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(transformations=[_hold])
             )
-        super().__init__("kube-nodes:index:WorkerNode", name, None, opts)
+        super().__init__(WORKER_NODE, name, told, opts)
         self._name, self._args = name, args
+        self.node_name = args.node.id
+        self.address = args.node.address
+        self._token, self._static = self._find_token()
+        self.declared = pulumi.Output.from_input(self._token.id if self._token else None).apply(
+            lambda token_id: replace(self._declared(), token_id=token_id)
+        )
+        if args.node.lost:
+            self._lose()
+            self.register_outputs({"address": self.address, **told})
+            return
         preflight = self._preflight()
         before: list[pulumi.Resource] = [preflight, *args.after]
         if deliver := self._deliver(before):
             before = [deliver]
         prepare = None
-        self._token, self._static = self._find_token()
         if args.node.is_worker:
             prepare = self._prepare(preflight, before)
             before = [prepare]
@@ -122,18 +137,28 @@ class WorkerNode(pulumi.ComponentResource):
         if prepare:
             verified = self._membership(prepare, credentials, units)
         self.last = check = self._service_check(units, verified)
-
-        self.declared = pulumi.Output.from_input(self._token.id if self._token else None).apply(
-            lambda token_id: replace(self._declared(), token_id=token_id)
-        )
-        self.node_name = args.node.id
-        self.address = args.node.address
         # As it was written and seen: a held node may be declared otherwise.
         self.digest = units.stdin.apply(lambda text: _sha256(text or ""))
         declared = str(args.node.options.kubernetes_version)
         self.version = verified.stdout.apply(lambda said: _joined_version(said) or declared)
         self.answer = check.stdout.apply(_answer)
-        self.register_outputs({"address": self.address, "version": self.version})
+        self.register_outputs({"address": self.address, "version": self.version, **told})
+
+    def _lose(self) -> None:
+        """Take the Node away, and leave the host alone for ever."""
+        args = self._args
+        if args.recorded is None:
+            raise ValueError(f"{self._name}: it is lost; give what read_recorded returns")
+        keep_unreached(self, args.node, args.recorded)
+        if args.node.is_worker:
+            request = self._opened().apply(
+                lambda token: JoinRequest(
+                    cluster=args.cluster.identity, node=self._declared(), token=token, lost=True
+                )
+            )
+            take_away(self, self._name, request, local=args.local_command)
+        self.last = self
+        self.digest = self.version = self.answer = pulumi.Output.from_input("")
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))

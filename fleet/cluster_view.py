@@ -95,7 +95,9 @@ def _peers(settings: Settings, view: ClusterView, node: Node) -> dict[str, str]:
     """Choose pods on the nodes after this one, in a ring, so that each is asked by as many."""
     if view.pods is None:
         return {}
-    ids = sorted(each.id for each in settings.nodes if each.is_worker or each.id == node.id)
+    ids = sorted(
+        each.id for each in settings.reachable_nodes if each.is_worker or each.id == node.id
+    )
     place = ids.index(node.id)
     others = [*ids[place + 1 :], *ids[:place]]
     urls = {other: _pod_url(view.pods.get(other, ()), settings) for other in others}

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Look, and print what was found."""
     stack = read_stack(options.stack)
-    nodes = stack.settings.nodes
+    nodes = stack.settings.reachable_nodes
     return report([node.id for node in nodes], look(stack), as_json=options.json)
 
 
@@ -45,7 +45,7 @@ def look(stack: Stack) -> list[Finding]:
     """Look at the cluster and at all hosts; every finding at once."""
     settings = stack.settings
     answers = run_on_all(
-        settings.nodes,
+        settings.reachable_nodes,
         lambda node: render_node_preflight(settings.cluster, node, settings.binaries_of(node)),
         private_key=stack.ssh_private_key,
     )
@@ -55,7 +55,7 @@ def look(stack: Stack) -> list[Finding]:
         *(finding for answer in answers for finding in read_answer(answer)),
         *shared_numbers(machines),
     ]
-    for node in settings.nodes:
+    for node in settings.reachable_nodes:
         if not any(finding.node == node.id for finding in found):
             found.append(Finding(node=node.id, what="host", level=Level.OK, value="can join"))
     return found
@@ -114,7 +114,7 @@ def _cluster(stack: Stack, machines: dict[str, Machine]) -> Iterator[Finding]:
         yield from _pod_cidrs(api, settings)
         if not faults:
             yield Finding(node="", what="cluster", level=Level.OK, value="is the declared one")
-        yield from _skews(api, stack.settings.nodes)
+        yield from _skews(api, settings.reachable_nodes)
         yield from _known_machines(api, machines)
     except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
         text = re.sub(r"[.;] Nothing was changed$", "", str(error))

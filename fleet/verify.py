@@ -48,10 +48,10 @@ def run(options: argparse.Namespace) -> int:
             settings.binaries_of(node),
             expect_network(settings, view, node) if view else None,
         )
-        for node in settings.nodes
+        for node in settings.reachable_nodes
     }
     answers = run_on_all(
-        settings.nodes,
+        settings.reachable_nodes,
         lambda node: render_inspection_script(expected[node.id]),
         private_key=stack.ssh_private_key,
         timeout_seconds=TIMEOUT_SECONDS,

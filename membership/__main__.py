@@ -48,7 +48,8 @@ _VERBS = {
         requests.PrepareRequest, "prepare", "prepare", tells_run=True,
     ),
     "join": _Verb(
-        "approve the node's certificate requests, wait until it is Ready, label and taint it",
+        "approve the node's certificate requests, wait until it is Ready, label and taint it;"
+        " of a lost host, delete the Node",
         requests.JoinRequest, "join", "join", tells_run=True,
     ),
     "leave": _Verb(

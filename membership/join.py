@@ -12,6 +12,7 @@ from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
 from kube_nodes.membership.approval import REQUESTS
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.lost import write_off
 from kube_nodes.membership.own_requests import OwnRequests
 from kube_nodes.membership.pod_cidrs import check_new_node
 from kube_nodes.membership.progress import Progress
@@ -38,7 +39,10 @@ def join(
 
     The token is closed at the end, also when the node did not come: the next run opens it again.
     It is closed, too, when nothing else had to be done: a run that was cut may have left it open.
+    Of a host that is lost the Node is taken away instead.
     """
+    if request.lost:
+        return write_off(request, progress)
     api = reach(request.cluster)
     with _closing_token(api, request, progress):
         node = _Arrival(api, request, progress).wait()

@@ -18,8 +18,11 @@ _DRAIN_REMEDY = (
 def leave(request: JoinRequest, progress: Progress) -> str:
     """Cordon and drain the Node; return what to print. A Node that has gone is done.
 
-    It stays cordoned where pods do not leave: the next run goes on with it.
+    It stays cordoned where pods do not leave: the next run goes on with it. A host that is
+    lost ends no pods, also where it came back meanwhile.
     """
+    if request.lost:
+        return "lost"
     api = reach(request.cluster)
     name = request.node.name
     node = api.find(nodes.node_path(name))

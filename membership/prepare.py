@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from kube_nodes.membership import nodes, tokens
 from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
 from kube_nodes.membership.cluster import reach
+from kube_nodes.membership.deletion import delete_node, delete_pods
 from kube_nodes.membership.drain import drain
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.machines import refuse_twins
@@ -27,8 +28,10 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
     unsupported); it stays cordoned until `join` finds it Ready. A node that is no member yet gets
     its token opened before its kubelet starts: a kubelet that is refused first backs off. The Node
     of an unfinished join stays: a running kubelet would not register another one. A machine whose
-    numbers another Node reports is refused.
+    numbers another Node reports is refused. For a host that is lost there is nothing to do.
     """
+    if request.lost:
+        return "lost"
     api = reach(request.cluster)
     declared = request.node
     try:
@@ -65,26 +68,13 @@ def forget(request: PrepareRequest, progress: Progress) -> str:
     node = api.find(nodes.node_path(name))
     generation = str(request.node.generation)
     if node is None:
-        _delete_pods(api, name)
+        delete_pods(api, name)
         return f"Node {name} has gone"
     if nodes.annotation(node, nodes.GENERATION) != generation and not nodes.is_joining(node):
         progress.say(f"the Node {name} is not of generation {generation}; it is left alone")
         return f"Node {name} is not ours"
-    api.delete(nodes.node_path(name), uid=node["metadata"]["uid"])
-    _delete_pods(api, name)
+    delete_node(api, node)
     return f"Node {name} deleted"
-
-
-def _delete_pods(api: Api, name: str) -> None:
-    """Delete what still names the removed host: its containers ended with its kubelet.
-
-    The cluster would do so itself after a minute, and send requests to dead pods until then.
-    """
-    listed = api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}")
-    for pod in listed["items"]:
-        metadata = pod["metadata"]
-        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
-        api.delete(path, uid=metadata["uid"], grace_seconds=0)
 
 
 def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progress) -> None:

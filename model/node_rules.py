@@ -116,6 +116,8 @@ def _duplicates(pools: dict[str, PoolDeclaration]) -> Iterator[Fault]:
             place: Place = ("pools", pool_name, "nodes", node_id)
             if pool_of.setdefault(node_id, pool_name) != pool_name:
                 yield place, f"is declared in pool {pool_of[node_id]} too; keep one of them"
+            if node.lost:  # what takes its place may have its address
+                continue
             for key, value, remedy in (
                 ("address", node.address, "give each host its own"),
                 ("nodeIp", node.node_ip, "give each host its own"),

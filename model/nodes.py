@@ -51,6 +51,11 @@ class NodeDeclaration(Declaration):
         False,
         description="Leave the node as it is: nothing of it changes, and no wave waits for it.",
     )
+    lost: bool = Field(
+        False,
+        description="The host will never be reached again: its Node goes, and removing it from "
+        "here needs no SSH.",
+    )
     options: NodeOptions = Field(NodeOptions(), description="Options of this node alone.")
 
 
@@ -86,6 +91,7 @@ class Node:
     reapply: int
     held: bool = False
     options: NodeOptions
+    lost: bool = False
 
     @property
     def kubelet_version(self) -> KubernetesVersion:
@@ -144,5 +150,6 @@ def resolve_nodes(cluster: NodeOptions, pools: dict[str, PoolDeclaration]) -> It
                 generation=node.generation,
                 reapply=node.reapply,
                 held=node.held,
+                lost=node.lost,
                 options=merge_options((cluster, pool.options, node.options)),
             )

@@ -109,6 +109,8 @@ class PrepareRequest(Request):
     """The static token, in the static mode alone."""
     machine: Machine = NO_MACHINE
     """What preflight found on the host."""
+    lost: bool = False
+    """The host is declared lost: there is nothing to prepare."""
 
     @property
     def subject(self) -> str:
@@ -126,6 +128,10 @@ class PrepareRequest(Request):
         right = static is None or bool(_STATIC_TOKEN.fullmatch(static))
         yield right, "static_token", "is not [0-9a-f]{32}"
 
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return dump(self, leave_out=() if self.lost else ("lost",))
+
 
 @dataclass(frozen=True, kw_only=True)
 class JoinRequest(Request):
@@ -141,6 +147,8 @@ class JoinRequest(Request):
     """What the Node's podCIDRs are held against."""
     route: Route | None = None
     """The way to the host, by the SSH agent: why its Node does not come is asked there."""
+    lost: bool = False
+    """The host is declared lost: instead of a join, its Node is taken away."""
 
     @property
     def subject(self) -> str:
@@ -157,6 +165,10 @@ class JoinRequest(Request):
         yield self.timeout_seconds > 0, "timeout_seconds", "must be above 0"
         for cidr in self.pod_network.cidrs if self.pod_network else ():
             yield _is_cidr(cidr), "pod_network.cidrs", f"{cidr!r} is not a CIDR"
+
+    def to_json(self) -> str:
+        """Write the request, sorted and compact: equal requests are equal texts."""
+        return dump(self, leave_out=() if self.lost else ("lost",))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import Stack
 
 from kube_nodes.components.stack import declare_stack
+from kube_nodes.model.recorded import Recorded
 from kube_nodes.settings import read_settings
 from tests.components.outputs import make_outputs
 
@@ -113,8 +114,8 @@ class Graph:
 class _Monitor(mocks.MockMonitor):
     """Records each registration, and answers with made-up outputs, secret where they would be."""
 
-    def __init__(self, graph: Graph) -> None:
-        super().__init__(_NoMocks())
+    def __init__(self, graph: Graph, state: Mapping[str, Any] | None = None) -> None:
+        super().__init__(_NoMocks(state))
         self._graph = graph
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
@@ -139,18 +140,27 @@ class _Monitor(mocks.MockMonitor):
 
 
 class _NoMocks(mocks.Mocks):
-    """The monitor answers registrations itself; nothing is called."""
+    """The monitor answers registrations itself; nothing is called but the engine.
+
+    Args:
+        state: what the engine tells of the stack's state: type and outputs by URN.
+    """
+
+    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+        self._state = state or {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         raise NotImplementedError
 
     def call(self, args: mocks.MockCallArgs) -> Any:
+        if args.token == "pulumi:pulumi:readStackResourceOutputs":
+            return {"name": args.args["stackName"], "outputs": dict(self._state)}
         raise NotImplementedError(f"{args.token} is called, and previews would fail without it")
 
 
-def monitor_of(graph: Graph) -> mocks.MockMonitor:
-    """Make an engine that records what is declared in a graph."""
-    return _Monitor(graph)
+def monitor_of(graph: Graph, state: Mapping[str, Any] | None = None) -> mocks.MockMonitor:
+    """Make an engine that records what is declared in a graph, and knows this state."""
+    return _Monitor(graph, state)
 
 
 _UNUSUAL = (
@@ -182,6 +192,7 @@ def declare(
     values: Mapping[str, Any],
     secrets: Mapping[str, str] | None = None,
     joined: Collection[str] | None = None,
+    recorded: Recorded | None = None,
 ) -> Graph:
     """Run the whole program over a configuration, and return the graph that it declared.
 
@@ -189,6 +200,7 @@ def declare(
         values: the configuration.
         secrets: the secret part of it.
         joined: the Nodes that the cluster has; None: it was not asked, as in a preview.
+        recorded: what the state holds.
     """
     graph = Graph()
     texts = {
@@ -198,18 +210,18 @@ def declare(
     pulumi.runtime.set_all_config(stored, [f"kube-nodes:{key}" for key in secrets or {}])
     try:
         pulumi.runtime.set_mocks(_NoMocks(), "kube-nodes", "test", False, monitor=_Monitor(graph))
-        _run(graph, joined)
+        _run(graph, joined, recorded)
     finally:
         pulumi.runtime.set_all_config({}, [])
     return graph
 
 
 @pulumi.runtime.test  # type: ignore[untyped-decorator]
-def _run(graph: Graph, joined: Collection[str] | None) -> Any:
+def _run(graph: Graph, joined: Collection[str] | None, recorded: Recorded | None) -> Any:
     stack = pulumi.runtime.get_root_resource()
     assert isinstance(stack, Stack)
     stack.outputs = {}
-    declare_stack(read_settings(), joined)
+    declare_stack(read_settings(), joined, recorded)
 
     async def read() -> None:
         for name, value in stack.outputs.items():

@@ -251,6 +251,7 @@ _EVERYTHING = right_configuration(
                     "generation": 2,
                     "reapply": 3,
                     "held": True,
+                    "lost": True,
                     "options": {"labels": {"gpu": "true"}},
                 },
                 # No version has these beside the rest; a host without a kubelet ignores them.
@@ -489,3 +490,13 @@ class TestReading:
 
         assert isinstance(secret, pulumi.Output)
         assert read_secret("caKey") is None
+
+
+def test_what_takes_a_lost_hosts_place_may_have_its_address() -> None:
+    """Both stand in one change: the lost one leaves with a later run."""
+    values = right_configuration()
+    nodes = values["pools"]["workers"]["nodes"]
+    nodes["n9"] = nodes["n1"]
+    assert len(faults(values)) == 2
+    nodes["n1"] = {**nodes["n1"], "lost": True}
+    assert faults(values) == []
