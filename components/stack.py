@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kube_nodes.components.cluster_rbac import ClusterRbac
+from kube_nodes.components.drain_limit import DrainLimit
 from kube_nodes.components.gpu_runtime import GpuRuntime
 from kube_nodes.components.kube_proxy_certificate import (
     KubeProxyCertificate,
@@ -45,6 +46,8 @@ def declare_stack(
         cluster_identifier=cluster.uid,
         # A token's Secret that was left open is closed, not deleted and made again.
         enable_secret_mutable=True,
+        # A changed limit of drains too.
+        enable_config_map_mutable=True,
     )
     in_cluster = pulumi.ResourceOptions(providers=[provider])
     rbac = ClusterRbac("rbac", settings.static_token_in_use, in_cluster)
@@ -105,7 +108,11 @@ def declare_stack(
             batch=pool.batch,
             waits=lambda node_id: node_id not in new,
         )
-        options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac])
+        drained = [
+            each for each in settings.reachable_nodes if each.pool == name and each.is_worker
+        ]
+        limit = DrainLimit(name, max(1, pool.max_unavailable.of(len(drained))), in_cluster)
+        options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac, limit])
         nodes |= NodePool(name, pool_args, options).nodes
     _export(certificate, nodes)
     pulumi.export("inventory", _inventory(settings, nodes))

@@ -368,7 +368,11 @@ class WorkerNode(pulumi.ComponentResource):
 
     def _drain(self) -> Drain:
         options = self._args.node.options
-        return Drain(timeout_seconds=options.drain_timeout_seconds, force=options.drain_force)
+        return Drain(
+            timeout_seconds=options.drain_timeout_seconds,
+            force=options.drain_force,
+            pool=self._args.node.pool,
+        )
 
 
 def _sha256(text: str) -> str:

@@ -130,11 +130,22 @@ class Api:
         """Replace an object, if it is still the one with the body's uid and resourceVersion."""
         return self._call("PUT", path, body, query={"fieldManager": FIELD_MANAGER})
 
-    def delete(self, path: str, uid: str | None = None, grace_seconds: int | None = None) -> None:
-        """Delete an object, if it still has this uid; none or another one there is success."""
+    def delete(
+        self,
+        path: str,
+        uid: str | None = None,
+        *,
+        grace_seconds: int | None = None,
+        version: str | None = None,
+    ) -> None:
+        """Delete an object, if it still has this uid (and resourceVersion, where it is given).
+
+        None, or another one, there is success.
+        """
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid is not None:
-            body["preconditions"] = {"uid": uid}
+            version_too = {"resourceVersion": version} if version is not None else {}
+            body["preconditions"] = {"uid": uid, **version_too}
         if grace_seconds is not None:
             body["gracePeriodSeconds"] = grace_seconds
         try:

@@ -2,6 +2,7 @@
 
 Pods of DaemonSets stay (their controller would put them back), and so do mirror pods (the kubelet
 runs them from files). Local data of emptyDir volumes goes with its pod. Disruption budgets hold.
+No more nodes of a pool are drained at once than its maxUnavailable.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 
 from kube_nodes.membership.api import Api, ApiError, Object
+from kube_nodes.membership.drain_place import Place, drain_place
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.nodes import annotation, cordon, is_ready
 from kube_nodes.membership.progress import Progress
@@ -42,8 +44,14 @@ def drain(api: Api, node: Object, how: Drain, progress: Progress, *, remedy: str
         return
     # Before the cordon too: what can be seen to fail must change nothing.
     _refuse_bare_pods(_pods(api, name), how, remedy)
-    cordon(api, name)
-    _refuse_bare_pods(_pods(api, name), how, remedy)
+    with drain_place(api, how.pool, name, progress) as place:
+        cordon(api, name)
+        _refuse_bare_pods(_pods(api, name), how, remedy)
+        _empty(api, name, how, place, remedy)
+
+
+def _empty(api: Api, name: str, how: Drain, place: Place, remedy: str) -> None:
+    """Evict the pods until none is left, within the drain's time."""
     version = "v1" if api.minor >= 22 else "v1beta1"
     end = time.monotonic() + how.timeout_seconds
     asked: dict[str, float] = {}
@@ -59,7 +67,8 @@ def drain(api: Api, node: Object, how: Drain, progress: Progress, *, remedy: str
                 continue
             asked[uid] = now + _BLOCKED_SECONDS
             blocked[uid] = _evict(api, pod, version)
-        progress.awaiting(f"pods to leave: {_describe(pods, blocked)}")
+        place.progress.awaiting(f"pods to leave: {_describe(pods, blocked)}")
+        place.keep()
         time.sleep(_POLL_SECONDS)
 
 

@@ -71,6 +71,11 @@ class PoolDeclaration(Declaration):
         description="How many nodes change at once after that: a wave begins when the one before "
         "it is up. New nodes do not wait.",
     )
+    max_unavailable: PositiveNodeShare = Field(
+        Share(1),
+        description="How many of the pool's nodes may be drained at once; removing more of them in "
+        "one run needs `allowRemovals`.",
+    )
     options: NodeOptions = Field(NodeOptions(), description="Options of the pool's nodes.")
     # A node's id names its resources, its Node object and its host: a DNS label serves as all.
     nodes: dict[Annotated[str, AfterValidator(check_dns_label)], NodeDeclaration] = Field(

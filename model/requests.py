@@ -86,6 +86,8 @@ class Drain:
     timeout_seconds: int = 300
     force: bool = False
     """Delete the pods that no eviction removed in time, and those without a controller."""
+    pool: str = ""
+    """Whose maxUnavailable counts this drain; empty: none does."""
 
 
 @dataclass(frozen=True, kw_only=True)

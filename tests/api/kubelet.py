@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from tests.plugins.control_plane import Answer, ControlPlane
 
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-_NODE_INFO = (
+NODE_INFO = (
     "architecture",
     "bootID",
     "containerRuntimeVersion",
@@ -139,7 +139,7 @@ class Kubelet:
             "lastHeartbeatTime": now,
             "lastTransitionTime": now,
         }
-        info = dict.fromkeys(_NODE_INFO, "")
+        info = dict.fromkeys(NODE_INFO, "")
         info |= {"kubeletVersion": self.version, "machineID": self.machine_id}
         kind = "application/merge-patch+json"
         addresses = [

@@ -18,7 +18,7 @@ from kube_nodes.membership.api import Api
 from kube_nodes.model.machine import Machine as MachineNumbers
 from kube_nodes.model.requests import Cluster, Drain, parse_open_until
 from tests.api.conftest import Machine, Result
-from tests.api.kubelet import _NODE_INFO
+from tests.api.kubelet import NODE_INFO
 from tests.api.pods import PODS, make_pod, node_pods
 
 Run = Callable[..., Result]
@@ -252,7 +252,7 @@ def test_a_machine_that_another_node_reports_does_not_join(
     manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": other}}
     assert machine.plane.call("POST", "/api/v1/nodes", manifest).status == 201
     path = f"/api/v1/nodes/{other}"
-    info = dict.fromkeys((*_NODE_INFO, "kubeletVersion", "machineID"), "x") | reported
+    info = dict.fromkeys((*NODE_INFO, "kubeletVersion", "machineID"), "x") | reported
     try:
         machine.plane.merge(f"{path}/status", {"status": {"nodeInfo": info}})
         result = run("prepare", machine.prepare(machine=IDS))

@@ -33,6 +33,8 @@ _STACK = {
     "kube-proxy-request-1": "tls:index/certRequest:CertRequest",
     "kube-proxy-certificate-1": LOCAL,
     "ServiceCheck service-check": "kube-nodes:index:ServiceCheck",
+    "DrainLimit workers": "kube-nodes:index:DrainLimit",
+    "workers-drain-limit": "kubernetes:core/v1:ConfigMap",
     "NodePool workers": "kube-nodes:index:NodePool",
 }
 _PROXY_NODE = {

@@ -65,11 +65,32 @@ def test_prepare_and_membership_know_it_now_and_in_their_deletes(recorded: tuple
 
 def test_no_other_node_is_changed() -> None:
     before, after = two().inputs(), lost(*STEPS).inputs()
+    # It is in no wave any more, and the other node in one alone.
+    del before["workers-wave-2"]
     assert {key for key in before if before[key] != after.get(key)} == {
         "WorkerNode n1",
         *(f"n1-{step}" for step in STEPS),
     }
     assert before.keys() == after.keys()
+
+
+def test_no_wave_waits_for_it_and_it_waits_for_none() -> None:
+    recorded = Recorded(names=frozenset(f"n1-{step}" for step in STEPS))
+    graph = declare(configuration(1, 2, 3, **_LOST), recorded=recorded)
+    gates = [each for each in graph.resources.values() if "-wave-" in each.key]
+    assert len(gates) == 1
+    for gate in gates:
+        assert "n1" not in json.dumps(opened(gate.inputs))
+        assert not any("n1" in key for key in graph.transitively_after(gate.key))
+    for step in ("prepare", "membership"):
+        assert not any("wave" in key for key in graph.transitively_after(f"n1-{step}"))
+
+
+def test_a_node_that_was_held_is_held_no_more() -> None:
+    """What was held back of it would hold back its end."""
+    held = lost(*STEPS, **of_node("n1", lost=True, held=True))
+    assert held.inputs() == lost(*STEPS).inputs()
+    assert "ignoreChanges" not in held["n1-membership"].options
 
 
 def test_a_host_without_a_kubelet_has_no_node_to_take_away() -> None:

@@ -244,6 +244,7 @@ _EVERYTHING = right_configuration(
         "workers": {
             "canary": "10%",
             "batch": 5,
+            "maxUnavailable": "10%",
             "options": {"maxPods": 60},
             "nodes": {
                 "n1": {
@@ -500,3 +501,11 @@ def test_what_takes_a_lost_hosts_place_may_have_its_address() -> None:
     assert len(faults(values)) == 2
     nodes["n1"] = {**nodes["n1"], "lost": True}
     assert faults(values) == []
+
+
+@pytest.mark.parametrize("share", [0, "0%", "101%", 1.5, "ten"])
+def test_some_node_can_always_be_drained(share: Any) -> None:
+    values = right_configuration()
+    values["pools"]["workers"]["maxUnavailable"] = share
+    (fault,) = faults(values)
+    assert fault.startswith("kube-nodes:pools.workers.maxUnavailable: ")
