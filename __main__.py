@@ -14,6 +14,7 @@ from kube_nodes.membership.api import ApiError, UnreachableError
 from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.preflight import check_cluster
+from kube_nodes.model.removals import find_removal_faults, find_unused_allowances
 from kube_nodes.settings import ConfigurationError, read_secret, read_settings
 
 # On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
@@ -27,8 +28,17 @@ except ConfigurationError as error:
     pulumi.log.error(str(error))
     sys.exit(1)
 
+# In a preview, too: what would be removed is in the stack's own state.
+recorded, allowed = read_recorded(), settings.allow_removals
+declared = {node.id: node.pool for node in settings.nodes}
+limits = {name: pool.max_unavailable for name, pool in settings.pools.items()}
+if faults := list(find_removal_faults(recorded, declared, limits, allowed)):
+    pulumi.log.error(". ".join(faults) + ". Nothing was changed")
+    sys.exit(1)
+for warning in find_unused_allowances(recorded, declared, allowed):
+    pulumi.log.warn(warning)
+
 joined = None
-recorded = read_recorded()
 if not pulumi.runtime.is_dry_run():
     # A preview works without the cluster. A run that writes is sure of the cluster first.
     try:

@@ -59,6 +59,7 @@ Cidrs = Annotated[
 ]
 
 Name = Annotated[str, AfterValidator(check_text)]
+PoolName = Annotated[str, AfterValidator(check_dns_label)]
 
 
 class KubeProxyCertificateSettings(Declaration):
@@ -133,10 +134,13 @@ class Settings(Declaration):
         "nvidia",
         description="Name of the RuntimeClass that is made where a node has `gpu`; empty: none.",
     )
-    options: NodeOptions = Field(NodeOptions(), description="Options of all nodes.")
-    pools: dict[Annotated[str, AfterValidator(check_dns_label)], PoolDeclaration] = Field(
-        description="The nodes, in pools."
+    allow_removals: dict[PoolName, Annotated[int, between(1, 100000, "nodes")]] = Field(
+        {},
+        description="How many nodes one run may remove from a pool, by the pool's name, where that "
+        "is more than its `maxUnavailable`.",
     )
+    options: NodeOptions = Field(NodeOptions(), description="Options of all nodes.")
+    pools: dict[PoolName, PoolDeclaration] = Field(description="The nodes, in pools.")
 
     @property
     def cluster(self) -> Cluster:

@@ -36,13 +36,19 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     pulumi.runtime.set_all_config({}, [])
 
 
-def run(graph: Graph, values: dict[str, Any], *, preview: bool) -> None:
-    """Run the program over a configuration."""
+def run(
+    graph: Graph,
+    values: dict[str, Any],
+    *,
+    preview: bool,
+    state: dict[str, Any] | None = None,
+) -> None:
+    """Run the program over a configuration, with what is in the stack's state."""
     texts = {
         key: text if isinstance(text, str) else json.dumps(text) for key, text in values.items()
     }
     pulumi.runtime.set_all_config({f"kube-nodes:{key}": text for key, text in texts.items()}, [])
-    monitor = monitor_of(graph)
+    monitor = monitor_of(graph, state)
     pulumi.runtime.set_mocks(monitor.mocks, "kube-nodes", "test", preview, monitor=monitor)
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
@@ -104,3 +110,43 @@ def test_an_update_of_the_right_cluster_goes_on_and_tells_its_warnings(
     assert more["max_pods"] == {"n1": 110}
     assert "n1: maxPods 512 is a warning" in caplog.text
     assert "n1-service-check" in graph.resources
+
+
+def recorded(*numbers: int, pool: str = "workers") -> dict[str, Any]:
+    """Make a state with these nodes."""
+    outputs = {"pool": pool, "lost": False}
+    return {
+        f"urn:pulumi:test::kube-nodes::kube-nodes:index:WorkerNode::n{number}": {
+            "type": "kube-nodes:index:WorkerNode",
+            "outputs": outputs,
+        }
+        for number in numbers
+    }
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_run_that_would_remove_too_many_nodes_ends_before_the_first_resource(
+    checks: list[Any], caplog: pytest.LogCaptureFixture, preview: bool
+) -> None:
+    graph = Graph()
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as ended:
+        run(graph, configuration(1), preview=preview, state=recorded(1, 2, 3))
+
+    assert (ended.value.code, graph.resources, checks) == (1, {}, [])
+    (record,) = caplog.records
+    assert record.getMessage().startswith("pool workers: 2 of its 3 nodes are declared no more")
+    assert record.getMessage().endswith(". Nothing was changed")
+
+
+def test_it_goes_on_where_the_configuration_says_yes(checks: list[Any]) -> None:
+    graph = Graph()
+    values = configuration(1, allowRemovals={"workers": 2})
+    run(graph, values, preview=True, state=recorded(1, 2, 3))
+    assert "n1-service-check" in graph.resources
+
+
+def test_an_old_yes_is_warned_of(checks: list[Any], caplog: pytest.LogCaptureFixture) -> None:
+    values = configuration(1, allowRemovals={"workers": 2})
+    with caplog.at_level(logging.WARNING):
+        run(Graph(), values, preview=True, state=recorded(1))
+    assert "allowRemovals.workers is not needed any more" in caplog.text

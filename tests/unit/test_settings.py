@@ -240,6 +240,7 @@ _EVERYTHING = right_configuration(
         "drainTimeoutSeconds": 60,
         "drainForce": True,
     },
+    allowRemovals={"workers": 5},
     pools={
         "workers": {
             "canary": "10%",
