@@ -101,12 +101,13 @@ class WorkerNode(pulumi.ComponentResource):
         last: the resource that succeeds when all of the node has.
     """
 
+    last: pulumi.Resource
+
     def __init__(
         self, name: str, args: WorkerNodeArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare the node; `name` is its id."""
-        # As inputs, so that the state tells them of a node that never came to its outputs, too.
-        told = {"pool": args.node.pool, "lost": args.node.lost}
+        told = _told(args.node)
         if args.node.held and not args.node.lost:
             opts = pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(transformations=[_hold])
@@ -121,7 +122,7 @@ class WorkerNode(pulumi.ComponentResource):
         )
         if args.node.lost:
             self._lose()
-            self.register_outputs({"address": self.address, **told})
+            self.register_outputs(told)
             return
         preflight = self._preflight()
         before: list[pulumi.Resource] = [preflight, *args.after]
@@ -136,13 +137,14 @@ class WorkerNode(pulumi.ComponentResource):
         verified: command.local.Command | command.remote.Command = units
         if prepare:
             verified = self._membership(prepare, credentials, units)
-        self.last = check = self._service_check(units, verified)
+        check = self._service_check(units, verified)
+        self.last = check
         # As it was written and seen: a held node may be declared otherwise.
         self.digest = units.stdin.apply(lambda text: _sha256(text or ""))
         declared = str(args.node.options.kubernetes_version)
         self.version = verified.stdout.apply(lambda said: _joined_version(said) or declared)
         self.answer = check.stdout.apply(_answer)
-        self.register_outputs({"address": self.address, "version": self.version, **told})
+        self.register_outputs({**told, "version": self.version})
 
     def _lose(self) -> None:
         """Take the Node away, and leave the host alone for ever."""
@@ -394,6 +396,25 @@ def _hold(
     held = pulumi.ResourceOptions(ignore_changes=["*"])
     opts = pulumi.ResourceOptions.merge(resource.opts, held)
     return pulumi.ResourceTransformationResult(props=resource.props, opts=opts)
+
+
+def _told(node: Node) -> dict[str, pulumi.Input[object]]:
+    """Say in the open what is changed of a node as a whole.
+
+    Connections and the requests of prepare and membership are secret: of them a preview shows only
+    that they change. As inputs, since a node that never came to its outputs is told of, too.
+    """
+    jump = node.ssh.jump
+    return {
+        "pool": node.pool,
+        "lost": node.lost,
+        "generation": node.generation,
+        "address": node.address,
+        "hostKey": node.host_key,
+        "sshUser": node.ssh.user,
+        "sshPort": node.ssh.port,
+        "sshJump": f"{jump.user}@{jump.address} port {jump.port}" if jump else "",
+    }
 
 
 def _answer(stdout: str) -> str:

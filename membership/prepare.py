@@ -14,6 +14,7 @@ from kube_nodes.membership.drain import drain
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.machines import refuse_twins
 from kube_nodes.membership.progress import Progress
+from kube_nodes.membership.readiness import Started, another_machine
 from kube_nodes.model.requests import PrepareRequest, render_open_until
 from kube_nodes.model.version_skew import check_skew
 
@@ -40,6 +41,7 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
         raise MembershipError(f"{error}. Nothing was changed") from None
     node = api.find(nodes.node_path(declared.name))
     if node is not None and nodes.is_member(node, declared):
+        _refuse_another_machine(node, request)
         if nodes.minor(nodes.kubelet_version(node)) == nodes.minor(declared.version):
             return "member"
         with _undoing_cordon(api, declared.name, progress):
@@ -75,6 +77,21 @@ def forget(request: PrepareRequest, progress: Progress) -> str:
         return f"Node {name} is not ours"
     delete_node(api, node)
     return f"Node {name} deleted"
+
+
+def _refuse_another_machine(node: Object, request: PrepareRequest) -> None:
+    """Say before anything on it changes that no token will let this host in.
+
+    Raises:
+        MembershipError: the member is another machine than the host that preflight looked at.
+    """
+    host = Started(machine_id=request.machine.machine_id or None)
+    if other := another_machine(node, host):
+        raise MembershipError(
+            f"{request.node.id} is now another machine: {other}. Raise its generation, or give the"
+            " new machine an id of its own; if /etc/machine-id was made anew on the same host,"
+            " restart its kubelet. Nothing was changed"
+        )
 
 
 def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progress) -> None:

@@ -17,7 +17,7 @@ from kube_nodes.membership import tokens
 from kube_nodes.membership.api import Api
 from kube_nodes.model.machine import Machine as MachineNumbers
 from kube_nodes.model.requests import Cluster, Drain, parse_open_until
-from tests.api.conftest import Machine, Result
+from tests.api.conftest import Machine, Result, in_background
 from tests.api.kubelet import NODE_INFO
 from tests.api.pods import PODS, make_pod, node_pods
 
@@ -271,3 +271,38 @@ def test_it_says_until_when_the_token_is_open(machine: Machine, run: Run) -> Non
     end = parse_open_until(run("prepare", machine.prepare()).out)
     assert end is not None
     assert 590 < end - time.time() < 610
+
+
+def test_a_member_that_is_another_machine_now_is_refused_before_anything_changes(
+    member: Machine, run: Run
+) -> None:
+    """A host that was installed anew, or another one at a changed address: no token lets it in."""
+    same = MachineNumbers(machine_id=member.kubelet.machine_id)
+    assert run("prepare", member.prepare(machine=same)).status == 0
+    other = MachineNumbers(machine_id="f" * 32)
+    before = member.plane.get(member.path)
+    result = run("prepare", member.prepare(machine=other))
+    assert result.status == 1
+    assert f"{member.node.id} is now another machine" in result.err
+    assert "Raise its generation" in result.err
+    assert member.plane.get(member.path) == before
+    assert "token-secret" not in member.data()
+
+
+def test_a_host_that_was_installed_anew_joins_by_a_raised_generation(
+    member: Machine, run: Run
+) -> None:
+    """Its Node and pods of before go, its old life is nobody's, and its token opens."""
+    make_pod(member, "web", grace_seconds=600)
+    member.kubelet.report(ready=False)
+    uid = member.plane.get(member.path)["metadata"]["uid"]
+    raised = replace(member.node, generation=2)
+    anew = MachineNumbers(machine_id="e" * 32)
+    assert run("prepare", member.prepare(node=raised, machine=anew)).status == 0
+    new = replace(member.kubelet, identity=None, _registered=False, machine_id="e" * 32)
+    kubelet = in_background(lambda: new.join(member.bearer))
+    result = run("join", member.join(node=raised))
+    kubelet.join()
+    assert result.status == 0, result.err
+    assert member.plane.get(member.path)["metadata"]["uid"] != uid
+    assert member.annotations()["kube-nodes/generation"] == "2"
