@@ -41,7 +41,7 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
         raise MembershipError(f"{error}. Nothing was changed") from None
     node = api.find(nodes.node_path(declared.name))
     if node is not None and nodes.is_member(node, declared):
-        _refuse_another_machine(node, request)
+        _refuse_another_machine(node, request, progress)
         if nodes.minor(nodes.kubelet_version(node)) == nodes.minor(declared.version):
             return "member"
         with _undoing_cordon(api, declared.name, progress):
@@ -79,19 +79,26 @@ def forget(request: PrepareRequest, progress: Progress) -> str:
     return f"Node {name} deleted"
 
 
-def _refuse_another_machine(node: Object, request: PrepareRequest) -> None:
+def _refuse_another_machine(node: Object, request: PrepareRequest, progress: Progress) -> None:
     """Say before anything on it changes that no token will let this host in.
 
+    At the member's own address a machine id may have been written anew on the same host, whose
+    kubelet reports it when it starts next: that is told, and not refused.
+
     Raises:
-        MembershipError: the member is another machine than the host that preflight looked at.
+        MembershipError: the member is another machine than the host that preflight looked at, and
+            at another address.
     """
-    host = Started(machine_id=request.machine.machine_id or None)
-    if other := another_machine(node, host):
+    declared = request.node
+    other = another_machine(node, Started(machine_id=request.machine.machine_id or None))
+    if not other:
+        return
+    if nodes.is_elsewhere(node, declared):
         raise MembershipError(
-            f"{request.node.id} is now another machine: {other}. Raise its generation, or give the"
-            " new machine an id of its own; if /etc/machine-id was made anew on the same host,"
-            " restart its kubelet. Nothing was changed"
+            f"{declared.id} is now another machine: {other}. Give the new one an id of its own, or"
+            " raise its generation. Nothing was changed"
         )
+    progress.say(f"{other}; if the host was installed anew, raise the node's generation")
 
 
 def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progress) -> None:
