@@ -16,6 +16,19 @@ life() {
   echo "$cluster $generation" >"$state/generation.new" && mv "$state/generation.new" "$state/generation"
 }
 
+# unknown: a kubelet whose kubeconfig or Node is gone; it writes the one and registers the other when
+# it starts, and only then. Only root reads what identifies it.
+unknown() {
+  has "$(echo "$units" | tr '=' ' ')" kubelet || return
+  for f in "$conf" "$root"/pki/kubelet-*-current.pem; do
+    [ ! -e "$f" ] || { chown 0:0 "$f" && chmod 600 "$f"; } || die "cannot set the mode of $f"
+  done
+  [ -e "$conf" ] || return 0
+  c=$(sed -n 's/^ *client-certificate: *//p' "$conf") a=$(sed -n 's/^ *certificate-authority: *//p' "$conf")
+  [ -n "$c" ] && [ -e "$c" ] && [ "$(curl -q -s --noproxy '*' --cacert "$a" --cert "$c" --connect-timeout 2 -m 10 -o /dev/null \
+    -w '%{http_code}' "$server/api/v1/nodes/$node")" = 404 ]
+}
+
 # clear_life: pods, the kubelet's identity and state; volumes are unmounted first, never deleted through.
 clear_life() {
   theirs=$(sed -n 's/^ *server: *//p' "$conf" 2>/dev/null)

@@ -109,6 +109,8 @@ class PrepareRequest(Request):
     """The static token, in the static mode alone."""
     machine: Machine = NO_MACHINE
     """What preflight found on the host."""
+    reapply: int = 0
+    """Another number makes it run again."""
 
     @property
     def subject(self) -> str:
