@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pulumi
 
@@ -13,7 +15,7 @@ from kube_nodes.membership.api import ApiError, UnreachableError
 from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.preflight import check_cluster
-from kube_nodes.settings import ConfigurationError, read_secret, read_settings
+from kube_nodes.settings import ConfigurationError, read_secret, read_settings, read_ssh_key
 
 # On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
 # are still open, until the engine kills it after five seconds.
@@ -48,5 +50,15 @@ if not pulumi.runtime.is_dry_run():
     # A run that finds nothing to change on a host needs no key: no error.
     if not read_secret("sshPrivateKey") and (fault := agent_fault()):
         pulumi.log.warn(f"{fault}. What has to be changed on a host will fail")
+
+elif os.environ.get("KUBE_NODES_DRIFT") == "1":
+    # By choice: no other preview contacts a host.
+    from kube_nodes.fleet.drift import lines, look
+
+    # In a thread, since this program runs in an event loop already.
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        drift = worker.submit(look, settings, read_ssh_key()).result()
+    for nodes, words, diff in lines(drift):
+        pulumi.log.warn("\n".join((f"drift: {nodes}: {words}", *diff)))
 
 declare_stack(settings, joined)

@@ -3,8 +3,7 @@
 conf=/etc/kubernetes/kubelet.conf
 boot=/etc/kubernetes/bootstrap-kubelet.conf
 
-sums=/var/lib/kube-nodes/credentials.sums
-end=''
+sums=/var/lib/kube-nodes/credentials.sums end=''
 
 recover() { :; }
 

@@ -20,13 +20,11 @@ life() {
 # it starts, and only then. Only root reads what identifies it.
 unknown() {
   has "$(echo "$units" | tr '=' ' ')" kubelet || return
-  for f in "$conf" "$root"/pki/kubelet-*-current.pem; do
-    [ ! -e "$f" ] || { chown 0:0 "$f" && chmod 600 "$f"; } || die "cannot set the mode of $f"
-  done
+  c=$root/pki/kubelet-client-current.pem
+  for f in "$conf" "$root"/pki/kubelet-*-current.pem; do [ ! -e "$f" ] || { chown 0:0 "$f" && chmod 600 "$f"; }; done
   [ -e "$conf" ] || return 0
-  c=$(sed -n 's/^ *client-certificate: *//p' "$conf") a=$(sed -n 's/^ *certificate-authority: *//p' "$conf")
-  [ -n "$c" ] && [ -e "$c" ] && [ "$(curl -q -s --noproxy '*' --cacert "$a" --cert "$c" --connect-timeout 2 -m 10 -o /dev/null \
-    -w '%{http_code}' "$server/api/v1/nodes/$node")" = 404 ]
+  [ -e "$c" ] && curl -q -s --noproxy '*' -m 5 --cert "$c" --cacert "$(sed -n 's/^ *certificate-authority: *//p' "$conf")" \
+    -w '%{http_code}' "$server/api/v1/nodes/$node" | grep -q '404$'
 }
 
 # clear_life: pods, the kubelet's identity and state; volumes are unmounted first, never deleted through.

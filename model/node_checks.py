@@ -69,9 +69,12 @@ def _identity(
     """Is it the declared host's, and of the declared generation."""
     what = "Node identity"
     generation = (metadata.get("annotations") or {}).get(GENERATION)
+    if generation is None:
+        remedy = f"kubectl annotate node {metadata['name']} {GENERATION}={wanted.generation}"
+        return failed(what, "generation none", "a Node of ours has one", remedy, Repair.HAND)
     if generation != str(wanted.generation):
         rule = f"declared is {wanted.generation}"
-        return failed(what, f"generation {generation or 'none'}", rule, _JOIN, Repair.REAPPLY)
+        return failed(what, f"generation {generation}", rule, _JOIN, Repair.REAPPLY)
     listed = status.get("addresses") or []
     addresses = {each["address"] for each in listed if each["type"] == "InternalIP"}
     if not wanted.addresses <= addresses:
