@@ -71,13 +71,18 @@ finish() {
   done
   # When another life is to begin, the Node of the last one is gone: kube-proxy answers when it is there.
   case $(cat /var/lib/kube-nodes/generation 2>/dev/null) in *" $generation") ;; *) young=1 ;; esac
-  turn
+  # With another generation or reapply units comes next and restarts them: until then, what else was
+  # changed by hand may keep them from starting.
+  case $(head -n 1 "$sums" 2>/dev/null) in
+  '' | "# $generation $reapply") turn ;;
+  *) echo "$need" >>"${sums%/*}/restart" && need='' ;;
+  esac
   await_all || die "$u did not come up with the new credentials; those before are back"
   open=''
   for p in $changes; do rm -f "$p.kn-old"; done
   # Whether they were changed by hand can be told by these without telling what is in them.
   # shellcheck disable=SC2086
-  mkdir -p "${sums%/*}" && sha256sum $paths >"$sums" || die "cannot write $sums"
+  mkdir -p "${sums%/*}" && { echo "# $generation $reapply" && sha256sum $paths; } >"$sums" || die "cannot write $sums"
   result
   [ -z "$end" ] || echo "kube-proxy's certificate ends $end"
 }

@@ -33,7 +33,7 @@ content() {
 # written FILE: is what its sums are of, secret files, as it was written? Nothing else of them is told.
 written() {
   [ -f "$1" ] || return 0
-  head -n 9 "$1" | while read -r d p; do
+  grep -v '^#' "$1" | head -n 9 | while read -r d p; do
     case $(sha256sum <"$p" 2>/dev/null) in "$d "*) echo same ;; *) echo other ;; esac | say written "$p" 1
   done
 }

@@ -113,9 +113,10 @@ finish() {
     systemctl -q is-active "${u%%=*}" || need="$need ${u%%=*}"
   done
   stale
+  need="$need $(cat "$state/restart" 2>/dev/null)"
   ! unknown || need="$need kubelet"
   [ -z "$changes" ] || commit
-  [ -z "$need$reload" ] || restart
+  [ -z "${need# }$reload" ] || restart
   for u in $units; do switch_on "${u%%=*}"; done
   if ! await_all; then
     e=$(why "$u")
@@ -136,7 +137,7 @@ remove() {
   for p in $old; do rm -f "$p.kn-new" "$p.kn-old" "$p.kn-part" && original "$p"; done
   for p in $(echo "$old" | tr ' ' '\n' | sort -r); do [ ! -d "$p" ] || rmdir "$p" 2>/dev/null; done
   [ -z "$reload" ] || systemctl daemon-reload
-  rm -rf "$state/generation" "$list" "$sent"
+  rm -rf "$state/generation" "$state/restart" "$list" "$sent"
   rmdir "$root" "$state" 2>/dev/null
   result
 }

@@ -96,8 +96,6 @@ def test_after_an_up_there_is_no_drift(nodes: NodesStack) -> None:
 
 _PLANT = {
     "n1": r"""
-cd /usr/local/bin; curl -fsSo x KUBELET_URL; chmod 755 x; mv x kubelet
-systemctl restart kubelet
 printf '# by hand \033[31m\n' >>/var/lib/kubelet/config.yaml
 rm /var/lib/kube-proxy/config.conf
 chmod 644 /etc/kubernetes/proxy.conf
@@ -167,6 +165,15 @@ _KINDS = [
 ]
 
 
+def _start_another_kubelet(nodes: NodesStack, url: str) -> None:
+    script = f"cd /usr/local/bin && curl -fsSo x {url} && chmod 755 x && mv x kubelet"
+    nodes.ssh("n1", f"{script} && systemctl restart kubelet")
+    deadline = time.monotonic() + 60
+    while nodes.ready().get("n1") != "v1.36.3":
+        assert time.monotonic() < deadline, nodes.ssh("n1", "journalctl -u kubelet -n 20")
+        time.sleep(0.5)
+
+
 def _plant(nodes: NodesStack) -> None:
     """Change everything by hand that is in the table."""
     now = datetime.datetime.now(datetime.UTC)
@@ -177,17 +184,14 @@ def _plant(nodes: NodesStack) -> None:
     near = issue("system:kube-proxy", ours, begins=now, ends=end).pem
     foreign = issue("system:kube-proxy", begins=now, ends=end).pem
     url = _declared(nodes)["kube-nodes:binaries"]["1.36.3"]["kubelet"]["url"]
-    given = {"KUBELET_URL": url, "FOREIGN": encoded(foreign), "NEAR": encoded(near)}
+    _start_another_kubelet(nodes, url)
+    given = {"FOREIGN": encoded(foreign), "NEAR": encoded(near)}
     for host, script in _PLANT.items():
         filled = re.sub("|".join(given), lambda word: given[word[0]], script)
         nodes.ssh(host, f"set -e\n{filled}")
     nodes.kubectl("label", "node", "n1", "kube-nodes/pool-")
     nodes.kubectl("taint", "node", "n1", f"{_TAINT}-")
     nodes.kubectl("delete", "node", "n2")
-    deadline = time.monotonic() + 60
-    while nodes.ready().get("n1") != "v1.36.3":
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
 
 
 def test_every_kind_of_drift_is_found_and_repaired_by_the_next_up(nodes: NodesStack) -> None:
