@@ -49,6 +49,10 @@ table: $(VENV)/.installed ## show the nodes as the cluster sees them
 verify: $(VENV)/.installed ## compare every host and Node with what is declared; ALL=1 shows what is well, JSON=1
 	@eval "$$($(RUN) lab env)" && $(RUN) kube_nodes.fleet verify --stack dev $(if $(ALL),--all) $(if $(JSON),--json)
 
+.PHONY: drift
+drift: $(VENV)/.installed ## show what was changed by hand, with diffs; REPAIR=1 has the next up put it right, JSON=1
+	@$(IN_STACK) $(RUN) kube_nodes.fleet drift --stack $(STACK) $(if $(REPAIR),--repair) $(if $(JSON),--json)
+
 .PHONY: approve
 approve: $(VENV)/.installed ## approve pending certificate requests of declared nodes; close tokens, undo cordons left behind
 	@$(IN_STACK) pulumi stack output inventory --show-secrets --stack $(STACK) | ./membership/run approve

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pulumi
 
@@ -15,7 +17,7 @@ from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.preflight import check_cluster
 from kube_nodes.model.removals import find_removal_faults, find_unused_allowances
-from kube_nodes.settings import ConfigurationError, read_secret, read_settings
+from kube_nodes.settings import ConfigurationError, read_secret, read_settings, read_ssh_key
 
 # On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
 # are still open, until the engine kills it after five seconds.
@@ -48,7 +50,7 @@ if not pulumi.runtime.is_dry_run():
             settings.static_token_in_use,
             client_group=certificate.subject.organization,
             network=cluster.pod_network,
-            max_pods={each.id: each.options.max_pods for each in settings.nodes if each.is_worker},
+            nodes=[node for node in settings.reachable_nodes if not node.held],
         )
         for warning in seen.warnings:
             pulumi.log.warn(warning)
@@ -60,5 +62,15 @@ if not pulumi.runtime.is_dry_run():
     # A run that finds nothing to change on a host needs no key: no error.
     if not read_secret("sshPrivateKey") and (fault := agent_fault()):
         pulumi.log.warn(f"{fault}. What has to be changed on a host will fail")
+
+elif os.environ.get("KUBE_NODES_DRIFT") == "1":
+    # By choice: no other preview contacts a host.
+    from kube_nodes.fleet.drift import lines, look
+
+    # In a thread, since this program runs in an event loop already.
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        drift = worker.submit(look, settings, read_ssh_key()).result()
+    for nodes, words, diff in lines(drift):
+        pulumi.log.warn("\n".join((f"drift: {nodes}: {words}", *diff)))
 
 declare_stack(settings, joined, recorded)

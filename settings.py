@@ -308,6 +308,11 @@ def read_secret(key: str) -> pulumi.Output[str] | None:
     return pulumi.Config(NAMESPACE).get_secret(key)
 
 
+def read_ssh_key() -> str | None:
+    """Read the SSH key in the open, for this process alone; None: the SSH agent has it."""
+    return pulumi.Config(NAMESPACE).get("sshPrivateKey")
+
+
 _KEYS = {str(field.alias) for field in Settings.model_fields.values()}
 _STRING_KEYS = {
     field.alias

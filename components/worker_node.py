@@ -238,6 +238,7 @@ class WorkerNode(pulumi.ComponentResource):
                 static_token=values[1],
                 drain=self._drain(),
                 machine=parse_facts(values[2]),
+                reapply=self._args.node.reapply,
             ).to_json()
         )
         # The static token is in its files before it is tried.

@@ -10,11 +10,14 @@ from kube_nodes.fleet.errors import FleetError
 from kube_nodes.settings import ConfigurationError
 
 # Each is a module of this package with DESCRIPTION, add_arguments(parser) and run(options).
-_COMMANDS: tuple[str, ...] = ("host-keys", "preflight", "show", "verify")
+_COMMANDS: tuple[str, ...] = ("drift", "host-keys", "preflight", "show", "verify")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit status: 0 all well, 1 something to mend, 2 no answer."""
+    """Run one command; return its exit status.
+
+    0: all well; 1: something to mend; 2: no answer; 3, of drift alone: there is some.
+    """
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kube_nodes.fleet.errors import FleetError
-from kube_nodes.fleet.stack import run_pulumi
+from kube_nodes.fleet.stack import place_of, run_pulumi, set_values
 from kube_nodes.membership.ssh import explain, fetch_host_key
 from kube_nodes.model.addresses import check_host_address
 from kube_nodes.model.host_keys import check_host_key, fingerprint
@@ -217,13 +217,13 @@ def _is_wanted(seen: Seen, write_new: bool, replaced: set[str]) -> bool:
 
 def write(stack: str, seen: Sequence[Seen]) -> None:
     """Write keys into the stack's configuration, with the address of a node that is new."""
-    pairs = []
+    values = {}
     for each in seen:
-        place = f"{NAMESPACE}:pools[{json.dumps(each.node.pool)}].nodes[{json.dumps(each.node.id)}]"
+        place = place_of(each.node.pool, each.node.id)
         if each.node.is_new:
-            pairs += ["--plaintext", f"{place}.address={each.node.address}"]
-        pairs += ["--plaintext", f"{place}.hostKey={each.key}"]
-    run_pulumi("config", "set-all", "--path", *pairs, "--stack", stack)
+            values[f"{place}.address"] = each.node.address
+        values[f"{place}.hostKey"] = each.key
+    set_values(stack, values)
     print(f"written into the configuration of {stack}: {', '.join(each.node.id for each in seen)}")
 
 

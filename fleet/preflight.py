@@ -20,8 +20,7 @@ from kube_nodes.membership.preflight import cluster_faults
 from kube_nodes.model.findings import Finding, Level
 from kube_nodes.model.machine import Machine, parse_facts
 from kube_nodes.model.nodes import Node
-from kube_nodes.model.version_skew import check_skew
-from kube_nodes.model.versions import KubernetesVersion
+from kube_nodes.model.version_skew import find_skews
 from kube_nodes.render.host_files import render_node_preflight
 from kube_nodes.settings import Settings
 
@@ -133,21 +132,9 @@ def _pod_cidrs(api: Api, settings: Settings) -> Iterator[Finding]:
 
 
 def _skews(api: Api, nodes: Sequence[Node]) -> Iterator[Finding]:
-    for node, component, version in _components(nodes):
-        try:
-            check_skew(str(version), api.minor, component)
-        except ValueError as error:
-            value, _, remedy = str(error).partition("; ")
-            yield Finding(
-                node=node.id, what="version", level=Level.FAILED, value=value, remedy=remedy
-            )
-
-
-def _components(nodes: Sequence[Node]) -> Iterator[tuple[Node, str, KubernetesVersion]]:
-    for node in nodes:
-        if node.is_worker:
-            yield node, "kubelet", node.kubelet_version
-        yield node, "kube-proxy", node.kube_proxy_version
+    for node, text in find_skews(nodes, api.minor):
+        value, _, remedy = text.partition("; ")
+        yield Finding(node=node.id, what="version", level=Level.FAILED, value=value, remedy=remedy)
 
 
 def _known_machines(api: Api, machines: dict[str, Machine]) -> Iterator[Finding]:

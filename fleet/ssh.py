@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncssh
 
@@ -43,6 +44,8 @@ class Answer:
     """Both without control characters, and bounded."""
     error: str = ""
     """Why there is no answer, with a remedy."""
+    seconds: float = 0.0
+    """From the first attempt to connect to the end."""
 
 
 def run_on_all(
@@ -74,7 +77,9 @@ async def _run_on_all(
 
     async def run(node: Node) -> Answer:
         async with free:
+            begin = time.monotonic()
             answer = await _run(node, render(node), private_key, timeout_seconds)
+            answer = replace(answer, seconds=time.monotonic() - begin)
         waiting.discard(node.id)
         return answer
 

@@ -57,6 +57,19 @@ def read_stack(name: str) -> Stack:
     )
 
 
+def place_of(pool: str, node: str) -> str:
+    """Name a node's place in the configuration, for `pulumi config` with `--path`."""
+    return f"{_PREFIX}pools[{json.dumps(pool)}].nodes[{json.dumps(node)}]"
+
+
+def set_values(stack: str, values: Mapping[str, str]) -> None:
+    """Write values, none of them secret, into the stack's configuration file."""
+    pairs = [
+        word for place, value in values.items() for word in ("--plaintext", f"{place}={value}")
+    ]
+    run_pulumi("config", "set-all", "--path", *pairs, "--stack", stack)
+
+
 def run_pulumi(*arguments: str) -> str:
     """Run the Pulumi CLI in the working folder and return what it prints.
 

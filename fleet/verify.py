@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Verify a stack; return 1 where something has to be mended."""
     stack = read_stack(options.stack)
     settings = stack.settings
-    view, found = _look_at_cluster(settings)
+    view, found = look_at_cluster(settings)
     expected = {
         node.id: expect_node(
             settings.cluster,
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     return report(list(expected), found, as_json=options.json, show_all=options.all)
 
 
-def _look_at_cluster(settings: Settings) -> tuple[ClusterView | None, list[Finding]]:
+def look_at_cluster(settings: Settings) -> tuple[ClusterView | None, list[Finding]]:
     """Read the cluster; without it the hosts are looked at all the same."""
     try:
         return read_cluster(settings), []
@@ -71,21 +71,24 @@ def _look_at_cluster(settings: Settings) -> tuple[ClusterView | None, list[Findi
         return None, [failed("API server", str(error), rule, remedy)]
 
 
-def _verify(expected: Expectation, answer: Answer, view: ClusterView | None) -> Iterator[Finding]:
-    facts = HostFacts()
+def why_no_facts(answer: Answer) -> Finding | None:
+    """Say why a host has told nothing; None: it has."""
     if answer.error:
-        yield from of_node(
-            answer.node, [failed("SSH", answer.error, "the host is looked at over SSH", "")]
-        )
-    elif answer.status == _OUT_OF_TIME:
+        return failed("SSH", answer.error, "the host is looked at over SSH", "")
+    if answer.status == _OUT_OF_TIME:
         rule = f"it has {TIMEOUT_SECONDS} s"
-        yield from of_node(
-            answer.node, [failed("host", "the look at it took too long", rule, "see what it does")]
-        )
-    elif answer.status:
+        return failed("host", "the look at it took too long", rule, "see what it does")
+    if answer.status:
         said = answer.stderr.strip() or f"exit status {answer.status}"
         rule, remedy = "the script runs as root", "see the login's `sudo -n`, and /run there"
-        yield from of_node(answer.node, [failed("host", said, rule, remedy)])
+        return failed("host", said, rule, remedy)
+    return None
+
+
+def _verify(expected: Expectation, answer: Answer, view: ClusterView | None) -> Iterator[Finding]:
+    facts = HostFacts()
+    if silent := why_no_facts(answer):
+        yield from of_node(answer.node, [silent])
     else:
         facts = parse_host_facts(answer.stdout)
         yield from verify_host(expected, facts, datetime.datetime.now(datetime.UTC))

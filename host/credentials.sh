@@ -3,7 +3,7 @@
 conf=/etc/kubernetes/kubelet.conf
 boot=/etc/kubernetes/bootstrap-kubelet.conf
 
-end=''
+sums=/var/lib/kube-nodes/credentials.sums end=''
 
 recover() { :; }
 
@@ -56,7 +56,9 @@ cluster() { grep -E '^ *(server|certificate-authority[a-z-]*):' "$1" | tr -d ' "
 finish() {
   [ "$action" = apply ] || { remove; return; }
   # Of another server or CA, kubelet.conf goes too: the kubelet writes it again, and keeps its certificate.
-  if [ -e "$boot.kn-new" ] && [ -e "$conf" ] && [ "$(cluster "$boot.kn-new")" != "$(cluster "$conf")" ]; then
+  b=$boot.kn-new
+  [ -e "$b" ] || b=$boot
+  if has "$paths" "$boot" && [ -e "$conf" ] && [ "$(cluster "$b")" != "$(cluster "$conf")" ]; then
     changes="$changes $conf" need="$need kubelet"
   fi
   runs=''
@@ -69,15 +71,23 @@ finish() {
   done
   # When another life is to begin, the Node of the last one is gone: kube-proxy answers when it is there.
   case $(cat /var/lib/kube-nodes/generation 2>/dev/null) in *" $generation") ;; *) young=1 ;; esac
-  turn
+  # With another generation or reapply units comes next and restarts them: until then, what else was
+  # changed by hand may keep them from starting.
+  case $(head -n 1 "$sums" 2>/dev/null) in
+  '' | "# $generation $reapply") turn ;;
+  *) echo "$need" >>"${sums%/*}/restart" && need='' ;;
+  esac
   await_all || die "$u did not come up with the new credentials; those before are back"
   open=''
   for p in $changes; do rm -f "$p.kn-old"; done
+  # Whether they were changed by hand can be told by these without telling what is in them.
+  # shellcheck disable=SC2086
+  mkdir -p "${sums%/*}" && { echo "# $generation $reapply" && sha256sum $paths; } >"$sums" || die "cannot write $sums"
   result
   [ -z "$end" ] || echo "kube-proxy's certificate ends $end"
 }
 
 remove() {
-  for p in $paths; do rm -f "$p" "$p".kn-* && rmdir "${p%/*}" 2>/dev/null; done
+  for p in $paths "$sums"; do rm -f "$p" "$p".kn-* && rmdir "${p%/*}" 2>/dev/null; done
   result
 }

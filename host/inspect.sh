@@ -7,8 +7,8 @@ export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 # say KIND SUBJECT LINES: stdin as facts, bounded.
 say() { tr -cd '[:print:]\n' | cut -c 1-500 | head -n "$3" | sed "s|^|$1 $2 |"; }
 
-# file PATH [sha256 | sha512 | target]: what it is, mode, owner, size, digest; target: of what a link
-# leads to.
+# file PATH [sha256 | sha512 | target] [SUM]: what it is, mode, owner, size, digest; target: of what a
+# link leads to; SUM: its text too, where it has another one.
 file() {
   k='absent' d=- f=$1
   [ "$2" != target ] || f=$(readlink -f "$1")
@@ -18,7 +18,35 @@ file() {
   ! [ -L "$f" ] || k='link'
   case $k$2 in filesha*) d=$(timeout 60 "$2sum" <"$f" | cut -d ' ' -f 1) ;; esac
   echo "file $1 $k $(stat -c '0%a %u:%g %s' "$f" 2>/dev/null || echo - - -) ${d:-unread}"
+  case $k:${3:-$d} in file:"$d") ;; file:*) content "$1" ;; esac
 }
+
+# content PATH: its text, bounded, unless it holds what looks like a credential: somebody has changed it.
+content() {
+  if head -c 32000 "$1" | grep -aqE 'PRIVATE KEY|^[ -]*"?(token|password|client-key-data)"?:|[0-9a-z]{6}\.[0-9a-z]{16}'; then
+    echo "content $1 -"
+  else
+    echo "content $1 $(head -c 32000 "$1" | base64 | tr -d '\n')"
+  fi
+}
+
+# written FILE: is what its sums are of, secret files, as it was written? Nothing else of them is told.
+written() {
+  [ -f "$1" ] || return 0
+  grep -v '^#' "$1" | head -n 9 | while read -r d p; do
+    case $(sha256sum <"$p" 2>/dev/null) in "$d "*) echo same ;; *) echo other ;; esac | say written "$p" 1
+  done
+}
+
+# record FILE: what there is of what the host has on record as ours, itself among it.
+record() {
+  [ ! -f "$1" ] || { echo "$1" && grep -v '^?' "$1"; } | while read -r p; do
+    ! [ -e "$p" ] || echo "$p"
+  done | say record - 99
+}
+
+# sysctl NAME: such as net/ipv4/ip_forward.
+sysctl() { cat "/proc/sys/$1" 2>/dev/null | say sysctl "$1" 1; }
 
 # kubeconfig PATH: whom it names, and the certificate in it.
 kubeconfig() {

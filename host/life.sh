@@ -16,6 +16,17 @@ life() {
   echo "$cluster $generation" >"$state/generation.new" && mv "$state/generation.new" "$state/generation"
 }
 
+# unknown: a kubelet whose kubeconfig or Node is gone; it writes the one and registers the other when
+# it starts, and only then. Only root reads what identifies it.
+unknown() {
+  has "$(echo "$units" | tr '=' ' ')" kubelet || return
+  c=$root/pki/kubelet-client-current.pem
+  for f in "$conf" "$root"/pki/kubelet-*-current.pem; do [ ! -e "$f" ] || { chown 0:0 "$f" && chmod 600 "$f"; }; done
+  [ -e "$conf" ] || return 0
+  [ -e "$c" ] && curl -q -s --noproxy '*' -m 5 --cert "$c" --cacert "$(sed -n 's/^ *certificate-authority: *//p' "$conf")" \
+    -w '%{http_code}' "$server/api/v1/nodes/$node" | grep -q '404$'
+}
+
 # clear_life: pods, the kubelet's identity and state; volumes are unmounted first, never deleted through.
 clear_life() {
   theirs=$(sed -n 's/^ *server: *//p' "$conf" 2>/dev/null)

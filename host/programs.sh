@@ -7,13 +7,14 @@ sum() { echo "$2  $1" | "sha$((${#2} * 4))sum" -c --status 2>/dev/null; }
 # the host's own. Without a sum it is there already, and has to be of the version.
 binary() {
   [ "$action" = apply ] || return 0
-  if [ -z "$3" ]; then
-    is "$1" "$1" "$2" "install that version, or declare binaries"
-    for u in $4; do
-      m=$(systemctl show -p MainPID --value "$u")
-      [ "$m" = 0 ] || [ "$(inode "/proc/$m/exe")" = "$(inode "$1")" ] || need="$need $u"
-    done
-  fi
+  [ -n "$3" ] || is "$1" "$1" "$2" "install that version, or declare binaries"
+  for u in $4; do
+    m=$(systemctl show -p MainPID --value "$u")
+    case $3:$(readlink "/proc/$m/exe") in
+    *":$1 (deleted)") need="$need $u" ;;
+    :*) [ "$m" = 0 ] || [ "$(inode "/proc/$m/exe")" = "$(inode "$1")" ] || need="$need $u" ;;
+    esac
+  done
   if [ -z "$3" ] || sum "$1" "$3"; then
     ! has "$ours" "$1" || paths="$paths $1"
     [ -z "$again" ] || need="$need $4"

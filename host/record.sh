@@ -52,7 +52,7 @@ settled() {
   for p in $changes; do has "$paths" "$p" || gone="$gone $p"; done
   keep $gone
   open=''
-  rm -rf "$journal" "$sent"
+  rm -rf "$journal" "$sent" "$state/restart"
   for p in $changes; do rm -f "$p.kn-old"; done
   for p in $gone; do original "$p"; done
   [ -z "$gone" ] || keep

@@ -63,16 +63,33 @@ commit() {
 # restart: the units in $need that there are.
 restart() {
   [ -z "$reload" ] || systemctl daemon-reload || die "systemctl daemon-reload failed"
-  there='' off=''
+  there=''
   for u in $need; do
-    systemctl -q cat "$u" >/dev/null 2>&1 || continue
-    there="$there $u"
-    systemctl -q is-enabled "$u" 2>/dev/null || off="$off $u"
+    ! systemctl -q cat "$u" >/dev/null 2>&1 || there="$there $u"
   done
-  # shellcheck disable=SC2086
-  [ -z "$off" ] || systemctl -q enable $off 2>/dev/null
   need=$there
+  # shellcheck disable=SC2086
+  switch_on $need
   turn
+}
+
+# switch_on UNIT...: those of them that are not.
+switch_on() {
+  off=''
+  for u in "$@"; do systemctl -q is-enabled "$u" 2>/dev/null || off="$off $u"; done
+  # shellcheck disable=SC2086
+  [ -z "$off" ] || { systemctl -q unmask $off; systemctl -q enable $off; } 2>/dev/null
+}
+
+# alone UNIT: drop-ins of a unit of ours are kept aside, as the host's own; systemd knows what is there.
+alone() {
+  case "$paths " in *"/$1.service "*) ;; *) return 0 ;; esac
+  systemctl show -p NeedDaemonReload "$1" | grep -q =no || systemctl daemon-reload
+  for p in $ours $(systemctl show -p DropInPaths --value "$1"); do
+    case $p in */"$1.service.d"/*) ;; *) continue ;; esac
+    has "$paths" "$p" || paths="$paths $p"
+    ! exists "$p" || has "$changes" "$p" || { note "$p" && changes="$changes $p" need="$need $1" reload=1; }
+  done
 }
 
 # why UNIT: its own last error line, without control characters.
@@ -91,12 +108,16 @@ why() {
 
 finish() {
   [ "$action" = apply ] || { remove; return; }
-  stale
   for u in $units; do
+    alone "${u%%=*}"
     systemctl -q is-active "${u%%=*}" || need="$need ${u%%=*}"
   done
+  stale
+  need="$need $(cat "$state/restart" 2>/dev/null)"
+  ! unknown || need="$need kubelet"
   [ -z "$changes" ] || commit
-  [ -z "$need$reload" ] || restart
+  [ -z "${need# }$reload" ] || restart
+  for u in $units; do switch_on "${u%%=*}"; done
   if ! await_all; then
     e=$(why "$u")
     die "$u did not come up: ${e:-its journal says nothing}${open:+; what was there before is put back}"
@@ -116,7 +137,7 @@ remove() {
   for p in $old; do rm -f "$p.kn-new" "$p.kn-old" "$p.kn-part" && original "$p"; done
   for p in $(echo "$old" | tr ' ' '\n' | sort -r); do [ ! -d "$p" ] || rmdir "$p" 2>/dev/null; done
   [ -z "$reload" ] || systemctl daemon-reload
-  rm -rf "$state/generation" "$list" "$sent"
+  rm -rf "$state/generation" "$state/restart" "$list" "$sent"
   rmdir "$root" "$state" 2>/dev/null
   result
 }

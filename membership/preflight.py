@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from kube_nodes.membership import nodes
 from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.pod_cidrs import Findings, compare_nodes
+from kube_nodes.model.node_annotations import GENERATION
+from kube_nodes.model.nodes import Node
 from kube_nodes.model.pod_network import PodNetwork
 from kube_nodes.model.requests import TOKEN_GROUP, Cluster
 from kube_nodes.model.static_token import StaticTokenSettings
+from kube_nodes.model.version_skew import find_skews
 
+_SHOWN = 5
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 # The API server makes these itself at every start.
@@ -49,7 +51,7 @@ def check_cluster(
     *,
     client_group: str | None = None,
     network: PodNetwork | None = None,
-    max_pods: Mapping[str, int] = MappingProxyType({}),
+    nodes: Sequence[Node] = (),
 ) -> Seen:
     """Make sure of the cluster's identity and of what a join builds on there; read-only.
 
@@ -58,7 +60,7 @@ def check_cluster(
         static_token: the static token, where some node joins with it.
         client_group: the organization in kube-proxy's certificate, if it has one.
         network: the declared network of the pods; the Nodes' podCIDRs are held against it.
-        max_pods: of each declared node, by its name.
+        nodes: the declared nodes; none that the API server does not support may be written.
 
     Raises:
         MembershipError: another cluster, or every finding in one text.
@@ -66,14 +68,28 @@ def check_cluster(
     api = reach(cluster)
     # From the API server's cache: a moment's age does not matter here.
     listed = api.get("/api/v1/nodes", resourceVersion="0")["items"]
+    max_pods = {node.id: node.options.max_pods for node in nodes if node.is_worker}
     of_pods = compare_nodes(listed, network, max_pods) if network else Findings()
-    faults = [*cluster_faults(api, static_token, client_group), *of_pods.errors]
+    faults = [*cluster_faults(api, static_token, client_group), *_skews(nodes, api.minor)]
+    faults += of_pods.errors
     if faults:
         raise MembershipError("; ".join(faults) + ". Nothing was changed")
     joined = {
-        node["metadata"]["name"] for node in listed if nodes.annotation(node, nodes.GENERATION)
+        node["metadata"]["name"]
+        for node in listed
+        if (node["metadata"].get("annotations") or {}).get(GENERATION) is not None
     }
     return Seen(warnings=of_pods.warnings, joined=frozenset(joined))
+
+
+def _skews(nodes: Iterable[Node], api_server_minor: int) -> Iterator[str]:
+    """Tell each version that is not supported once, with the nodes that declare it."""
+    found: dict[str, list[str]] = {}
+    for node, text in find_skews(nodes, api_server_minor):
+        found.setdefault(text, []).append(node.id)
+    for text, names in found.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        yield f"{', '.join(names[:_SHOWN])}{more}: {text}"
 
 
 def cluster_faults(

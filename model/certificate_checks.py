@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 from kube_nodes.model.expectation import ExpectedCertificate
-from kube_nodes.model.findings import Finding, Level
+from kube_nodes.model.findings import Finding, Level, Repair
 
 # Time for a few maintenance windows, for what nothing renews by itself.
 WARN_DAYS = 30
@@ -31,23 +31,27 @@ def judge_certificate(
         ca_certificate: the cluster's CA, one certificate or several.
         now: the time to compare its life with.
     """
+    anew = Repair.GENERATION if expected.renews else Repair.REAPPLY
     if not pem:
-        return _finding(expected, Level.FAILED, "no certificate is there", "it is expected")
+        return _finding(expected, Level.FAILED, anew, "no certificate is there", "it is expected")
     try:
         chain = x509.load_pem_x509_certificates(pem.encode())
         faults = list(_faults(expected, chain, ca_certificate))
         life, level = _life(expected, chain[0], now)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        return _finding(
-            expected, Level.FAILED, f"can't be read ({type(error).__name__})", "it is damaged"
-        )
+        value = f"can't be read ({type(error).__name__})"
+        return _finding(expected, Level.FAILED, anew, value, "it is damaged")
     if faults:
-        return _finding(expected, Level.FAILED, "; ".join((*faults, life)))
+        return _finding(expected, Level.FAILED, anew, "; ".join((*faults, life)))
     rule = "" if level is Level.OK else "it is not renewed in time"
-    return _finding(expected, level, f"{_subject(chain[0])}, {life}", rule)
+    repairs = {Level.OK: None, Level.NOTE: Repair.NOTHING}
+    repair = repairs.get(level, Repair.HAND)
+    return _finding(expected, level, repair, f"{_subject(chain[0])}, {life}", rule)
 
 
-def _finding(expected: ExpectedCertificate, level: Level, value: str, rule: str = "") -> Finding:
+def _finding(
+    expected: ExpectedCertificate, level: Level, repair: Repair | None, value: str, rule: str = ""
+) -> Finding:
     return Finding(
         node="",
         what=f"{expected.name} in {expected.path}",
@@ -55,6 +59,7 @@ def _finding(expected: ExpectedCertificate, level: Level, value: str, rule: str 
         value=value,
         rule=rule,
         remedy="" if level is Level.OK else expected.remedy,
+        repair=repair,
     )
 
 

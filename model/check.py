@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from kube_nodes.model.findings import Finding, Level
+from kube_nodes.model.findings import Finding, Level, Repair
 
 REAPPLY = "raise the node's reapply, and run up"
 
@@ -21,14 +21,20 @@ def passed(what: str, value: str = "") -> Finding:
     return Finding(node="", what=what, level=Level.OK, value=value)
 
 
-def failed(what: str, value: str, rule: str, remedy: str) -> Finding:
+def failed(what: str, value: str, rule: str, remedy: str, repair: Repair | None = None) -> Finding:
     """Say that something has to be mended."""
-    return Finding(node="", what=what, level=Level.FAILED, value=value, rule=rule, remedy=remedy)
+    return Finding(
+        node="", what=what, level=Level.FAILED, value=value, rule=rule, remedy=remedy, repair=repair
+    )
 
 
-def note(what: str, value: str, rule: str, remedy: str = "") -> Finding:
+def note(
+    what: str, value: str, rule: str, remedy: str = "", repair: Repair | None = None
+) -> Finding:
     """Say what is worth knowing."""
-    return Finding(node="", what=what, level=Level.NOTE, value=value, rule=rule, remedy=remedy)
+    return Finding(
+        node="", what=what, level=Level.NOTE, value=value, rule=rule, remedy=remedy, repair=repair
+    )
 
 
 def unchecked(what: str, value: str, remedy: str = "") -> Finding:

@@ -20,6 +20,10 @@ class ExpectedFile:
     """file, folder, absent; or `target`: a file, or a link to one."""
     remedy: str = ""
     """Empty: the step that writes it is to be run again."""
+    content: str = field(default="", repr=False)
+    """Its text, where that is declared and not secret."""
+    identifies: bool = False
+    """It is the kubelet's identity, which only a new generation gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +121,8 @@ class Expectation:
     kubeconfigs: tuple[ExpectedKubeconfig, ...]
     certificates: tuple[ExpectedCertificate, ...]
     units: tuple[ExpectedUnit, ...]
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """What the host must have set, such as net/ipv4/ip_forward to 1."""
     proxy_mode: str
     proxy_mode_url: str
     """Empty: kube-proxy tells it nowhere."""

@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from kube_nodes.model.binaries import SHA256_DIGITS
 from kube_nodes.model.check import REAPPLY, failed, passed, unchecked
 from kube_nodes.model.expectation import Expectation, ExpectedFile, ExpectedKubeconfig
-from kube_nodes.model.findings import Finding
+from kube_nodes.model.findings import Finding, Repair
 from kube_nodes.model.host_facts import FileFact, HostFacts
+
+RECORD = "/var/lib/kube-nodes/units.list"
 
 
 def judge_files(expected: Expectation, facts: HostFacts) -> Iterator[Finding]:
     """Compare what this program put on the host with what it would put there now."""
     for file in expected.files:
-        yield _file(file, facts.files.get(file.path))
+        fact = facts.files.get(file.path)
+        yield _file(file, fact, as_written=facts.written.get(file.path, True))
+    yield from _record(expected, facts)
     if expected.life:
         yield _life(expected.life, facts.texts.get("generation", ""))
     for path, version in expected.programs.items():
@@ -23,14 +27,15 @@ def judge_files(expected: Expectation, facts: HostFacts) -> Iterator[Finding]:
         yield _kubeconfig(kubeconfig, facts)
 
 
-def _file(expected: ExpectedFile, fact: FileFact | None) -> Finding:
+def _file(expected: ExpectedFile, fact: FileFact | None, *, as_written: bool) -> Finding:
     if fact is None:
         return unchecked(expected.path, "the host did not tell")
     remedy = expected.remedy or REAPPLY
     kind = "file" if expected.kind == "target" else expected.kind
     if fact.kind != kind:
         rule = "nothing may be there" if kind == "absent" else f"a {kind} is declared"
-        return failed(expected.path, f"is {fact.kind}", rule, remedy)
+        repair = Repair.GENERATION if expected.identifies else Repair.REAPPLY
+        return failed(expected.path, f"is {fact.kind}", rule, remedy, repair)
     if kind == "absent":
         return passed(expected.path, "absent")
     if expected.digest and not fact.digest:
@@ -39,12 +44,27 @@ def _file(expected: ExpectedFile, fact: FileFact | None) -> Finding:
     if expected.digest:
         name = "SHA-256" if len(expected.digest) == SHA256_DIGITS else "SHA-512"
         pairs.append((name, fact.digest, expected.digest))
+    if not as_written:
+        pairs.append(("content", "of another", "as it was written"))
     wrong = [(name, there, wanted) for name, there, wanted in pairs if there != wanted]
     if not wrong:
         return passed(expected.path, fact.mode)
     value = ", ".join(f"{name} {_short(there)}" for name, there, _ in wrong)
     rule = ", ".join(f"{name} {_short(wanted)}" for name, _, wanted in wrong)
-    return failed(expected.path, value, f"declared is {rule}", remedy)
+    return failed(expected.path, value, f"declared is {rule}", remedy, Repair.REAPPLY)
+
+
+def _record(expected: Expectation, facts: HostFacts) -> Iterator[Finding]:
+    """Find what is there by us, and is declared no more; of drop-ins their units tell."""
+    if not facts.record:
+        rule = "the host keeps one of what is ours"
+        yield failed(RECORD, "there is none", rule, REAPPLY, Repair.REAPPLY)
+        return
+    yield passed(RECORD, f"{len(facts.record)} paths")
+    declared = {RECORD, *(file.path for file in expected.files)}
+    for path in sorted(facts.record - declared):
+        if not path.endswith("/") and ".service.d/" not in path:
+            yield failed(path, "is there by us", "nothing declares it", REAPPLY, Repair.REAPPLY)
 
 
 def _short(text: str) -> str:
@@ -55,14 +75,15 @@ def _life(expected: str, found: str) -> Finding:
     if found == expected:
         return passed("generation", expected.rpartition(" ")[2])
     rule = f"declared is {expected}"
-    return failed("generation", f"{found or 'none'} on record", rule, "run up")
+    return failed("generation", f"{found or 'none'} on record", rule, "run up", Repair.HAND)
 
 
 def _version(path: str, version: str, said: str) -> Finding:
     what = f"version of {path}"
     if version in said.split():
         return passed(what, version)
-    return failed(what, said or "it does not run", f"declared is {version}", REAPPLY)
+    value, rule = said or "it does not run", f"declared is {version}"
+    return failed(what, value, rule, REAPPLY, Repair.REAPPLY)
 
 
 def _kubeconfig(expected: ExpectedKubeconfig, facts: HostFacts) -> Finding:
@@ -82,4 +103,16 @@ def _kubeconfig(expected: ExpectedKubeconfig, facts: HostFacts) -> Finding:
         f"{key} {' and '.join(sorted(found.get(key, ()))) or 'none'}" for key in wrong
     )
     rule = f"declared is {', '.join(f'{key} {wanted[key]}' for key in wrong)}"
-    return failed(what, value, rule, REAPPLY)
+    return failed(what, value, rule, REAPPLY, Repair.REAPPLY)
+
+
+def judge_sysctls(expected: Expectation, facts: HostFacts) -> Iterator[Finding]:
+    """Compare what the host itself must have set; nothing here sets a sysctl."""
+    for name, value in expected.sysctls:
+        what, found = f"sysctl {name}", facts.sysctls.get(name, "")
+        if found == value:
+            yield passed(what, found)
+        else:
+            remedy = f"sysctl -w {name}={value}, and the same in /etc/sysctl.d"
+            rule = f"the node needs {value}"
+            yield failed(what, found or "not there", rule, remedy, Repair.HAND)

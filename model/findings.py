@@ -18,6 +18,19 @@ class Level(StrEnum):
     """It could not be looked at; neither good nor bad."""
 
 
+class Repair(StrEnum):
+    """What brings back what is declared, where somebody has changed it."""
+
+    REAPPLY = "reapply"
+    """Another `reapply` of the node runs all its steps again."""
+    GENERATION = "generation"
+    """Another `generation`: the kubelet has lost its identity, and nothing else gives it one."""
+    HAND = "by hand"
+    """The remedy says what; it is not this program's to change."""
+    NOTHING = "nothing"
+    """It is as declared all the same."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that was looked at."""
@@ -30,6 +43,8 @@ class Finding:
     """What is there. Never a secret."""
     rule: str = ""
     remedy: str = ""
+    repair: Repair | None = None
+    """None: it is not about what is declared, or as it should be."""
 
     def __str__(self) -> str:
         """Write `node: what: value; rule; remedy`, without what is empty."""

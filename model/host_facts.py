@@ -6,6 +6,8 @@ makes the reader fail. What is missing is missing from the facts; who judges the
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -97,6 +99,13 @@ class HostFacts:
     dns: Mapping[str, str] = field(default_factory=dict)
     """By the server's address: its answer in hexadecimal digits, `silent` or `no-bash`."""
     texts: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, str | None] = field(default_factory=dict)
+    """By path: text that is not the declared one, its beginning; None: it may hold a credential."""
+    written: Mapping[str, bool] = field(default_factory=dict)
+    """By path: a secret file is as it was written."""
+    record: frozenset[str] = frozenset()
+    """Paths that the host has on record as ours."""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_host_facts(text: str) -> HostFacts:
@@ -125,6 +134,10 @@ def parse_host_facts(text: str) -> HostFacts:
         proxy_mode=next((value for _, value in values("mode")), ""),
         dns=dict(values("dns")),
         texts=texts,
+        contents={path: _text(value) for path, value in values("content")},
+        written={path: value == "same" for path, value in values("written")},
+        record=frozenset(value for _, value in values("record")),
+        sysctls=dict(values("sysctl")),
     )
 
 
@@ -146,6 +159,13 @@ def _file(value: str) -> FileFact | None:
         owner=owner if _OWNER.fullmatch(owner) else "",
         digest=digest if _DIGEST.fullmatch(digest) else "",
     )
+
+
+def _text(value: str) -> str | None:
+    try:
+        return base64.b64decode(value, validate=True).decode(errors="backslashreplace")
+    except binascii.Error:
+        return None
 
 
 def _kubeconfigs(pairs: list[tuple[str, str]]) -> dict[str, dict[str, frozenset[str]]]:

@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kube_nodes.model.check import failed, note, passed
+from kube_nodes.model.check import REAPPLY, failed, note, passed
 from kube_nodes.model.expectation import Expectation, ExpectedNode
-from kube_nodes.model.findings import Finding
+from kube_nodes.model.findings import Finding, Repair
 from kube_nodes.model.labels import JOINING_TAINT
 from kube_nodes.model.node_annotations import CORDONED, GENERATION
 
@@ -29,7 +29,7 @@ def judge_node(
     if wanted is None:
         return
     if node is None:
-        yield failed("Node", "there is none", "a worker has one", _JOIN)
+        yield failed("Node", "there is none", "a worker has one", _JOIN, Repair.REAPPLY)
         return
     metadata, spec = node["metadata"], node.get("spec") or {}
     status = node.get("status") or {}
@@ -59,7 +59,8 @@ def _version(status: Mapping[str, Any], version: str) -> Finding:
     found = str((status.get("nodeInfo") or {}).get("kubeletVersion", ""))
     if found == version:
         return passed("Node version", found)
-    return failed("Node version", found or "none", f"declared is {version}", _JOIN)
+    rule = f"declared is {version}"
+    return failed("Node version", found or "none", rule, _JOIN, Repair.REAPPLY)
 
 
 def _identity(
@@ -68,19 +69,23 @@ def _identity(
     """Is it the declared host's, and of the declared generation."""
     what = "Node identity"
     generation = (metadata.get("annotations") or {}).get(GENERATION)
+    if generation is None:
+        remedy = f"kubectl annotate node {metadata['name']} {GENERATION}={wanted.generation}"
+        return failed(what, "generation none", "a Node of ours has one", remedy, Repair.HAND)
     if generation != str(wanted.generation):
         rule = f"declared is {wanted.generation}"
-        return failed(what, f"generation {generation or 'none'}", rule, _JOIN)
+        return failed(what, f"generation {generation}", rule, _JOIN, Repair.REAPPLY)
     listed = status.get("addresses") or []
     addresses = {each["address"] for each in listed if each["type"] == "InternalIP"}
     if not wanted.addresses <= addresses:
         rule = f"declared is {', '.join(sorted(wanted.addresses))}"
-        return failed(what, f"addresses {', '.join(sorted(addresses)) or 'none'}", rule, _JOIN)
+        value = f"addresses {', '.join(sorted(addresses)) or 'none'}"
+        return failed(what, value, rule, _JOIN, Repair.REAPPLY)
     reported = (status.get("nodeInfo") or {}).get("machineID")
     if machine and reported and machine != reported:
         rule = f"the host has {machine}"
         remedy = "stop the kubelet of the other machine, or give the host a machine id of its own"
-        return failed(what, f"machine id {reported}", rule, remedy)
+        return failed(what, f"machine id {reported}", rule, remedy, Repair.HAND)
     return passed(what, f"generation {generation}")
 
 
@@ -90,7 +95,7 @@ def _labels(labels: Mapping[str, str], wanted: ExpectedNode) -> Finding:
         return passed("Node labels", f"{len(wanted.labels)} declared")
     value = ", ".join(f"{key}={labels[key]}" if key in labels else f"no {key}" for key in wrong)
     rule = f"declared is {', '.join(f'{key}={wanted.labels[key]}' for key in wrong)}"
-    return failed("Node labels", value, rule, "raise the node's reapply, and run up")
+    return failed("Node labels", value, rule, REAPPLY, Repair.REAPPLY)
 
 
 def _taints(taints: list[Mapping[str, Any]], wanted: ExpectedNode) -> Finding:
@@ -100,8 +105,8 @@ def _taints(taints: list[Mapping[str, Any]], wanted: ExpectedNode) -> Finding:
     ]
     if not missing:
         return passed("Node taints", f"{len(wanted.taints)} declared")
-    value, remedy = f"no {', '.join(missing)}", "raise the node's reapply, and run up"
-    return failed("Node taints", value, "they are declared", remedy)
+    value, rule = f"no {', '.join(missing)}", "they are declared"
+    return failed("Node taints", value, rule, REAPPLY, Repair.REAPPLY)
 
 
 def _schedulable(
@@ -112,9 +117,12 @@ def _schedulable(
         ours = CORDONED in (metadata.get("annotations") or {})
         remedy = "run approve" if ours else "`kubectl uncordon` it when that is done"
         value = "an earlier run left it cordoned" if ours else "somebody has cordoned it"
-        return failed(what, value, "pods must be let in", remedy)
+        # An operator's cordon is his own affair.
+        repair = Repair.REAPPLY if ours else None
+        return failed(what, value, "pods must be let in", remedy, repair)
     if any((each["key"], each["effect"]) == JOINING_TAINT for each in taints):
-        return failed(what, f"has the taint {JOINING_TAINT[0]}", "it is a member by then", _JOIN)
+        value, rule = f"has the taint {JOINING_TAINT[0]}", "it is a member by then"
+        return failed(what, value, rule, _JOIN, Repair.REAPPLY)
     bad = [
         f"{each['key']}:{each['effect']}"
         for each in taints

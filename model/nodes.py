@@ -45,7 +45,7 @@ class NodeDeclaration(Declaration):
         1, description="Raise it to make the node join anew, with a new token and identity."
     )
     reapply: Annotated[int, AfterValidator(_counter)] = Field(
-        0, description="Raise it to run the host's scripts again although nothing changed."
+        0, description="Raise it to run the node's steps again although nothing changed."
     )
     held: bool = Field(
         False,

@@ -113,6 +113,8 @@ class PrepareRequest(Request):
     """What preflight found on the host."""
     lost: bool = False
     """The host is declared lost: there is nothing to prepare."""
+    reapply: int = 0
+    """Another number makes it run again."""
 
     @property
     def subject(self) -> str:

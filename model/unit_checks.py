@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from kube_nodes.model.check import REAPPLY, failed, note, passed, unchecked
 from kube_nodes.model.expectation import Expectation, ExpectedUnit
-from kube_nodes.model.findings import Finding
+from kube_nodes.model.findings import Finding, Repair
 from kube_nodes.model.host_facts import HostFacts, UnitFact
 from kube_nodes.model.journal import judge_journal
 
 # A unit that systemd had to start again so short a time ago may be about to fail again, in seconds.
 LOOP_SECONDS = 600
+_ELSEWHERE = "is read from"
 _UNKNOWN = UnitFact(properties={})
 
 
@@ -50,14 +51,16 @@ def _unit(expected: ExpectedUnit, unit: UnitFact, facts: HostFacts) -> Finding:
         said = "" if runs else facts.errors.get(expected.name, "")
         value = "; ".join([*faults, *([f"its last error is: {said}"] if said else [])])
         rule = "it must be as declared, enabled, and run"
-        return failed(what, value, rule, f"{see}; {REAPPLY}")
+        if any(each.startswith(_ELSEWHERE) for each in faults):
+            return failed(what, value, rule, "remove the file that stands before it", Repair.HAND)
+        return failed(what, value, rule, f"{see}; {REAPPLY}", Repair.REAPPLY)
     seconds = facts.uptime_seconds - unit.since_seconds
     if not unit.restarts:
         return passed(what, f"active for {seconds} s")
     value = f"systemd has started it again {unit.restarts} times, last {seconds} s ago"
     if seconds < LOOP_SECONDS:
-        return failed(what, value, f"it must stay up for {LOOP_SECONDS} s", see)
-    return note(what, value, "it has been up since")
+        return failed(what, value, f"it must stay up for {LOOP_SECONDS} s", see, Repair.NOTHING)
+    return note(what, value, "it has been up since", repair=Repair.NOTHING)
 
 
 def _faults(expected: ExpectedUnit, unit: UnitFact) -> Iterator[str]:
@@ -83,7 +86,7 @@ def _file_faults(expected: ExpectedUnit, unit: UnitFact) -> Iterator[str]:
     path = unit.get("FragmentPath")
     # Where /lib is a link to /usr/lib, systemd may name either.
     if path.removeprefix("/usr") != expected.unit_file.removeprefix("/usr"):
-        yield f"is read from {path or 'nowhere'}, not from {expected.unit_file}"
+        yield f"{_ELSEWHERE} {path or 'nowhere'}, not from {expected.unit_file}"
     # What a distribution has for all services, as service.d, is the host's own affair.
     folder = f"/{expected.name}.service.d/"
     own = [each for each in unit.get("DropInPaths").split() if folder in each]

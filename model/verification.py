@@ -9,7 +9,7 @@ from typing import Any
 from kube_nodes.model.certificate_checks import judge_certificate
 from kube_nodes.model.check import failed, of_node
 from kube_nodes.model.expectation import Expectation
-from kube_nodes.model.file_checks import judge_files
+from kube_nodes.model.file_checks import judge_files, judge_sysctls
 from kube_nodes.model.findings import Finding
 from kube_nodes.model.host_facts import HostFacts
 from kube_nodes.model.network_checks import judge_network, service_answers
@@ -41,6 +41,7 @@ def _host(expected: Expectation, facts: HostFacts, now: datetime.datetime) -> It
     if not facts.complete:
         yield failed("host", "what it told is cut short", "it tells all or nothing", "run again")
     yield from judge_files(expected, facts)
+    yield from judge_sysctls(expected, facts)
     for each in expected.certificates:
         pem = facts.certificates.get(each.path, "")
         yield judge_certificate(each, pem, expected.ca_certificate, now)

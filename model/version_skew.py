@@ -5,6 +5,10 @@ Source: https://kubernetes.io/releases/version-skew-policy/
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from kube_nodes.model.nodes import Node
+
 # Kubelets from 1.25 on may be three minors older than the API server, earlier ones two.
 _WIDER_SINCE_MINOR = 25
 
@@ -34,3 +38,16 @@ def check_skew(version: str, api_server_minor: int, component: str = "kubelet") 
 def allowed_skew(minor: int) -> int:
     """Tell by how many minors a kubelet or kube-proxy may differ from what it works with."""
     return 3 if minor >= _WIDER_SINCE_MINOR else 2
+
+
+def find_skews(nodes: Iterable[Node], api_server_minor: int) -> Iterator[tuple[Node, str]]:
+    """Find what the API server does not support, each with rule and remedy."""
+    for node in nodes:
+        parts = [("kube-proxy", node.kube_proxy_version)]
+        if node.is_worker:
+            parts.insert(0, ("kubelet", node.kubelet_version))
+        for component, version in parts:
+            try:
+                check_skew(str(version), api_server_minor, component)
+            except ValueError as error:
+                yield node, str(error)

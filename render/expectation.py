@@ -33,6 +33,7 @@ from kube_nodes.render.host_files import (
 )
 from kube_nodes.render.host_script import KUBE_PROXY, KUBELET, ServiceUnit
 from kube_nodes.render.kubeconfig import BOOTSTRAP_USER, PROXY_USER
+from kube_nodes.render.preflight import host_rules
 
 _KILLED = "a run was killed here; run up, which takes back what it left"
 _RENEW = "see `journalctl -u kubelet` there, and run approve: its request may be pending"
@@ -58,6 +59,7 @@ def expect_node(
         kubeconfigs=tuple(_kubeconfigs(cluster, node)),
         certificates=tuple(_certificates(node)),
         units=tuple(_unit(node, unit) for unit in node_service_units(node)),
+        sysctls=tuple(_sysctls(cluster, node)),
         proxy_mode=options.proxy_mode,
         proxy_mode_url=kube_proxy_addresses(node).mode_url,
         node=_node(cluster, node) if node.is_worker else None,
@@ -68,7 +70,7 @@ def expect_node(
 def _files(cluster: Cluster, node: Node, binaries: Binaries | None) -> Iterator[ExpectedFile]:
     for file in node_files(cluster, node):
         sha256 = hashlib.sha256(file.content.encode()).hexdigest()
-        yield ExpectedFile(path=file.path, mode=file.mode, digest=sha256)
+        yield ExpectedFile(path=file.path, mode=file.mode, digest=sha256, content=file.content)
     for binary in node_binaries(node, binaries) if binaries else ():
         yield ExpectedFile(path=binary.path, mode="0755", digest=binary.digest)
     for directory in node_directories(node):
@@ -82,8 +84,11 @@ def _secret_files(node: Node) -> Iterator[ExpectedFile]:
     yield ExpectedFile(path=layout.kube_proxy_kubeconfig, mode="0600")
     if node.is_worker:
         yield ExpectedFile(path=layout.bootstrap_kubeconfig, mode="0600")
-        for path in (layout.kubelet_kubeconfig, *_kubelet_certificates(node)):
-            yield ExpectedFile(path=path, mode="0600", kind="target", remedy=_RENEW)
+        yield ExpectedFile(path=layout.kubelet_kubeconfig, mode="0600", kind="target")
+        for path in _kubelet_certificates(node):
+            yield ExpectedFile(
+                path=path, mode="0600", kind="target", remedy=_RENEW, identifies=True
+            )
 
 
 def _kubelet_certificates(node: Node) -> tuple[str, ...]:
@@ -134,6 +139,12 @@ def _certificates(node: Node) -> Iterator[ExpectedCertificate]:
     )
 
 
+def _sysctls(cluster: Cluster, node: Node) -> Iterator[tuple[str, str]]:
+    for rule in host_rules(cluster, node, downloads=False).sysctls:
+        name, _, value = rule.partition("=")
+        yield name, value
+
+
 def _unit(node: Node, unit: ServiceUnit) -> ExpectedUnit:
     layout = node.options.layout
     ours = {
@@ -148,7 +159,7 @@ def _node(cluster: Cluster, node: Node) -> ExpectedNode:
     return ExpectedNode(
         generation=node.generation,
         addresses=frozenset({node.node_ip}),
-        labels=node.labels,
+        labels=node.node_labels,
         taints=tuple(node.options.taints),
         max_pods=node.options.max_pods,
         pod_cidrs=cluster.pod_cidrs,

@@ -14,29 +14,40 @@ from kube_nodes.render.host_script import constant_shell
 from kube_nodes.render.quoting import shell_word
 
 
-def render_inspection_script(expected: Expectation) -> str:
-    """Return the script; its stdout is what model/host_facts.py reads."""
+def render_inspection_script(expected: Expectation, *, drift: bool = False) -> str:
+    """Return the script; its stdout is what model/host_facts.py reads.
+
+    Args:
+        expected: what will be compared with it.
+        drift: tell the text of what has changed, and nothing of how the node works.
+    """
     calls = [
         ("text", "uptime", "/proc/uptime"),
         ("text", "machine", "/etc/machine-id"),
         ("text", "generation", paths.GENERATION),
-        *(_file(file) for file in expected.files),
+        ("record", paths.UNITS_LIST),
+        ("written", paths.CREDENTIALS_SUMS),
+        *(_file(file, with_text=drift) for file in expected.files),
+        *(("sysctl", name) for name, _ in expected.sysctls),
         *(("version", path) for path in expected.programs),
         *(("kubeconfig", each.path) for each in expected.kubeconfigs),
         *_certificates(expected),
-        *_units(expected),
-        *_network(expected.network, expected.ca_path),
+        *(("unit", unit.name) for unit in expected.units if drift),
+        *(() if drift else _units(expected)),
+        *(() if drift else _network(expected.network, expected.ca_path)),
     ]
     lines = (" ".join(map(shell_word, call)) for call in calls)
     return "\n".join([constant_shell("inspect") + next(lines), *lines, "echo end", "# end\n"])
 
 
-def _file(file: ExpectedFile) -> tuple[str, ...]:
+def _file(file: ExpectedFile, *, with_text: bool) -> tuple[str, ...]:
     if file.kind == "target":
         return ("file", file.path, "target")
     if not file.digest:
         return ("file", file.path)
-    return ("file", file.path, "sha256" if len(file.digest) == SHA256_DIGITS else "sha512")
+    kind = "sha256" if len(file.digest) == SHA256_DIGITS else "sha512"
+    asked = ("file", file.path, kind)
+    return (*asked, file.digest) if with_text and file.content else asked
 
 
 def _certificates(expected: Expectation) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Where things are on a host that no option moves; the rest is in the node's layout."""
 
-from kube_nodes.model import layout_rules
+from kube_nodes.model import file_checks, layout_rules
 from kube_nodes.model.options import LayoutOptions
 
 STATIC_PODS = "/etc/kubernetes/manifests"
@@ -9,8 +9,10 @@ KUBE_PROXY_CONFIGURATION = layout_rules.KUBE_PROXY_CONFIGURATION
 CONTAINERD_CONFIGURATION = layout_rules.CONTAINERD_CONFIGURATION
 KUBELET_ROOT = "/var/lib/kubelet"
 KUBE_PROXY_ROOT = "/var/lib/kube-proxy"
-# The host scripts' own record: host/life.sh and host/record.sh.
+# The host scripts' own record: host/life.sh, record.sh, credentials.sh.
 GENERATION = "/var/lib/kube-nodes/generation"
+UNITS_LIST = file_checks.RECORD
+CREDENTIALS_SUMS = "/var/lib/kube-nodes/credentials.sums"
 UNITS_JOURNAL = "/var/lib/kube-nodes/units.journal"
 SENT_FILES = "/var/lib/kube-nodes/sent"
 DOCKER_SOCKET = "/var/run/docker.sock"

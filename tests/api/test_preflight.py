@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pydantic.alias_generators import to_camel
 
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.preflight import check_cluster
+from kube_nodes.model.nodes import Node
+from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.pod_network import PodNetwork
 from kube_nodes.model.requests import TOKEN_GROUP, Cluster
 from tests.plugins.control_plane import ControlPlane
@@ -170,6 +174,39 @@ def node_with(plane: ControlPlane, name: str, pod_cidr: str) -> Iterator[None]:
         plane.call("DELETE", f"/api/v1/nodes/{name}")
 
 
+def declared(name: str, **options: Any) -> Node:
+    """Declare a node."""
+    return Node(
+        id=name,
+        pool="workers",
+        address="192.0.2.21",
+        host_key="",
+        node_ip="192.0.2.21",
+        generation=1,
+        reapply=0,
+        options=NodeOptions(**{to_camel(key): value for key, value in options.items()}),
+    )
+
+
+def test_versions_that_the_api_server_does_not_support_stop_the_run_each_told_once(
+    plane: ControlPlane, cluster: Cluster
+) -> None:
+    old = [declared(f"n{number}", kubernetes_version="1.30.1") for number in range(1, 8)]
+    proxy = declared("p1", kube_proxy_version="1.33.0")
+    with pytest.raises(MembershipError) as raised:
+        check_cluster(cluster, nodes=[*old, proxy, declared("right")])
+    assert str(raised.value).split("; ") == [
+        "n1, n2, n3, n4, n5 and 2 more: kubelet v1.30.1 is more than 3 minors older than the API"
+        " server (1.37)",
+        "declare a newer version",
+        "n1, n2, n3, n4, n5 and 2 more: kube-proxy v1.30.1 is more than 3 minors older than the"
+        " API server (1.37)",
+        "declare a newer version",
+        "p1: kube-proxy v1.33.0 is more than 3 minors older than the API server (1.37)",
+        "declare a newer version. Nothing was changed",
+    ]
+
+
 def of_node(name: str, warnings: list[str]) -> list[str]:
     """Take what is said of one Node: those of other tests may be in the API server's cache yet."""
     return [each for each in warnings if each.startswith(f"{name}: ")]
@@ -202,9 +239,9 @@ def test_more_pods_than_a_nodes_podcidr_holds_are_a_warning(
 ) -> None:
     network = PodNetwork(cidrs=("10.9.0.0/16",), allocated=False)
     with node_with(plane, "crowded", "10.9.1.0/24"):
-        enough = check_cluster(cluster, network=network, max_pods={"crowded": 254})
+        enough = check_cluster(cluster, network=network, nodes=[declared("crowded", max_pods=254)])
         assert of_node("crowded", enough.warnings) == []
-        crowded = check_cluster(cluster, network=network, max_pods={"crowded": 512})
+        crowded = check_cluster(cluster, network=network, nodes=[declared("crowded", max_pods=512)])
         (warning,) = of_node("crowded", crowded.warnings)
     assert warning.startswith(
         "crowded: maxPods 512 is more than its podCIDR 10.9.1.0/24 holds (254 addresses); "

@@ -40,7 +40,7 @@ _ROWS: list[tuple[str, dict[str, Any], set[str], set[str]]] = [
         {"generation"},
         {"n1-credentials", "n1-units", *_API, *_TOKEN},
     ),
-    ("`reapply`", {"reapply": 1}, set(), {"n1-credentials", "n1-units"}),
+    ("`reapply`", {"reapply": 1}, set(), {"n1-prepare", "n1-credentials", "n1-units"}),
     ("`labels`", {"options": {"labels": {"a": "b"}}}, set(), {"n1-membership"}),
     ("`taints`", {"options": {"taints": ["a=b:NoSchedule"]}}, set(), {"n1-membership"}),
     ("`maxPods`", {"options": {"maxPods": 50}}, set(), {"n1-units"}),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab import processes
 from lab.spec import LabSpec
@@ -59,12 +60,10 @@ class Requests:
 @contextmanager
 def steady_requests(lab: LabSpec, host: str, address: str, rate: int) -> Iterator[Requests]:
     """Ask an address from a host, so many times a second, for as long as the block lasts."""
-    record = processes.read(lab, f"host-{host}")
-    assert record and record.alive
+    network = _network_of(lab, host)
     seen = Requests()
     client = subprocess.Popen(
-        ["nsenter", f"--net=/proc/{record.pid}/ns/net", sys.executable, "-c", _CLIENT,
-         address, str(rate)],
+        ["nsenter", f"--net={network}", sys.executable, "-c", _CLIENT, address, str(rate)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -75,3 +74,14 @@ def steady_requests(lab: LabSpec, host: str, address: str, rate: int) -> Iterato
         result = json.loads(told)
         seen.asked, seen.slowest = result["asked"], result["slowest"]
         seen.lost = [(at, why) for at, why in result["lost"]]
+
+
+def _network_of(lab: LabSpec, host: str) -> Path:
+    """Find the host's network namespace: that of its init, a child of what runs the container."""
+    record = processes.read(lab, f"host-{host}")
+    assert record and record.alive
+    children = Path(f"/proc/{record.pid}/task/{record.pid}/children").read_text().split()
+    network = Path(f"/proc/{children[0]}/ns/net")
+    # In the machine's own, the requests would leave it.
+    assert network.readlink() != Path("/proc/self/ns/net").readlink()
+    return network

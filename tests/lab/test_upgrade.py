@@ -182,17 +182,16 @@ def test_a_minor_upgrade_in_waves_loses_no_request(
         steady_requests(nodes.lab, CLIENT, cluster_ip(nodes), 50) as seen,
         nodes.changed({VERSION: NEW.removeprefix("v")}),
     ):
-        printed = nodes.up()
+        nodes.up()
         took = time.monotonic() - begin
         assert nodes.ready() == dict.fromkeys(WORKERS, NEW)
         started = boots(nodes)
-        drained = [line for line in printed.splitlines() if "drained for" in line]
-        assert len(drained) <= len(WORKERS)
-        # The canary was the first, and one at a time followed: a quarter of four.
-        assert sorted(WORKERS, key=started.__getitem__) == list(WORKERS)
+        # The canary, then two at once (a quarter of five), then the last one with the client's.
+        assert started["n1"] < min(started["n2"], started["n3"])
+        assert max(started["n2"], started["n3"]) < started["n4"]
     with capsys.disabled():
         print(
-            f"\nupgrade of 4 nodes in 4 waves: {took:.0f} s, {took / 4:.1f} s a node;"
+            f"\nupgrade of 4 nodes in 3 waves: {took:.0f} s, {took / 4:.1f} s a node;"
             f" {len(seen.lost)} of {seen.asked} requests lost, slowest {seen.slowest:.2f} s"
         )
     assert seen.asked > 50 * 10
@@ -203,7 +202,7 @@ def test_the_way_back_is_the_same(nodes: NodesStack) -> None:
     """The stack's own values are the old version's again."""
     printed = nodes.up()
     assert nodes.ready() == dict.fromkeys(WORKERS, OLD)
-    gates = {f"workers-wave-{number}" for number in (2, 3, 4)}
+    gates = {f"workers-wave-{number}" for number in (2, 3)}
     assert gates <= nodes.changed_resources(printed)
 
 

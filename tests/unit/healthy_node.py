@@ -157,6 +157,9 @@ def told() -> str:
         kind = "file" if file.kind == "target" else file.kind
         size = "- - -" if kind == "absent" else f"{file.mode} 0:0 100"
         lines.append(f"file {file.path} {kind} {size} {file.digest or '-'}")
+    ours = [file.path for file in expected().files if file.digest]
+    lines += [f"record - {path}" for path in ("/var/lib/kube-nodes/units.list", *ours)]
+    lines += [f"sysctl {name} {value}" for name, value in expected().sysctls]
     lines += [f"version {path} Kubernetes {each}" for path, each in expected().programs.items()]
     for each in expected().kubeconfigs:
         lines.append(f"kubeconfig {each.path} certificate-authority {each.ca_path}")

@@ -30,7 +30,7 @@ _ALLOWED = {
     "settings": {"model"},
     "components": {"model", "render", "settings"},
     "fleet": {"membership", "model", "render", "settings"},
-    "__main__": {"components", "membership", "model", "settings"},
+    "__main__": {"components", "fleet", "membership", "model", "settings"},
 }
 
 

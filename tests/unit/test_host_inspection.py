@@ -225,3 +225,89 @@ def test_no_answer_makes_the_reader_fail(data: bytes) -> None:
         assert parse_answer(data, 4)
     except DnsError as error:
         assert str(error)
+
+
+@_EVERY_SHELL
+def test_a_text_is_told_only_where_it_is_another(tmp_path: Path, shell: str) -> None:
+    path = f"{tmp_path}/file"
+    Path(path).write_bytes("maxPods: 50\n# \xe9\x1b\n".encode("latin-1"))
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert _facts(f"file {path} sha256 {digest}", shell).contents == {}
+    assert _facts(f"file {path} sha256", shell).contents == {}
+    changed = _facts(f"file {path} sha256 {'a' * 64}", shell)
+    assert changed.contents == {path: "maxPods: 50\n# \\xe9\x1b\n"}
+    (tmp_path / "link").symlink_to("file")
+    gone = f"file {tmp_path}/link sha256 {digest}\nfile {tmp_path}/none sha256 {digest}"
+    assert _facts(gone, shell).contents == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _KEY,
+        "  token: x\n",
+        '"password": "x"\n',
+        "    client-key-data: x\n",
+        "ExecStart=/x --token=abcdef.0123456789abcdef\n",
+    ],
+)
+def test_a_text_that_looks_like_a_credential_stays_on_the_host(tmp_path: Path, text: str) -> None:
+    path = f"{tmp_path}/file"
+    Path(path).write_text(f"maxPods: 50\n{text}")
+    told = _told(f"file {path} sha256 {'a' * 64}")
+    assert told.splitlines()[1:] == [f"content {path} -", "end"]
+    assert parse_host_facts(told).contents == {path: None}
+
+
+def test_a_long_text_is_cut(tmp_path: Path) -> None:
+    path = f"{tmp_path}/file"
+    Path(path).write_text("x" * 1_000_000)
+    assert _facts(f"file {path} sha256 {'a' * 64}").contents == {path: "x" * 32_000}
+
+
+def test_no_declared_text_of_a_node_looks_like_a_credential(tmp_path: Path) -> None:
+    """Or its diff would never be shown."""
+    for number, file in enumerate(each for each in expected().files if each.content):
+        path = f"{tmp_path}/{number}"
+        Path(path).write_text(file.content)
+        assert _facts(f"file {path} sha256 {'a' * 64}").contents == {path: file.content}
+
+
+@_EVERY_SHELL
+def test_secret_files_are_compared_on_the_host(tmp_path: Path, shell: str) -> None:
+    for name in ("same", "other", "gone"):
+        (tmp_path / name).write_text(f"token of {name}\n")
+    sums = f"echo '# 1 0'; cd {tmp_path}; sha256sum $PWD/same $PWD/other $PWD/gone"
+    (tmp_path / "sums").write_bytes(subprocess.check_output(["sh", "-c", sums]))
+    (tmp_path / "other").write_text("another\n")
+    (tmp_path / "gone").unlink()
+    told = _told(f"written {tmp_path}/sums\nwritten {tmp_path}/none", shell)
+    assert parse_host_facts(told).written == {
+        f"{tmp_path}/same": True, f"{tmp_path}/other": False, f"{tmp_path}/gone": False,
+    }  # fmt: skip
+    assert "token" not in told
+
+
+def test_the_record_is_told_as_far_as_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "ours").touch()
+    (tmp_path / "list").write_text(f"{tmp_path}/ours\n{tmp_path}/gone\n?{tmp_path}/list\n")
+    record = _facts(f"record {tmp_path}/list\nrecord {tmp_path}/none").record
+    assert record == {f"{tmp_path}/list", f"{tmp_path}/ours"}
+
+
+def test_a_sysctl_is_told(tmp_path: Path) -> None:
+    facts = _facts("sysctl kernel/ostype\nsysctl none/such")
+    assert facts.sysctls == {"kernel/ostype": "Linux"}
+
+
+def test_drift_asks_for_texts_and_for_nothing_that_waits() -> None:
+    script = render_inspection_script(expected(), drift=True)
+    calls = script.partition("\ntext uptime")[2].splitlines()
+    kinds = {call.partition(" ")[0] for call in calls}
+    assert kinds.isdisjoint({"http", "dns", "journal", "mode"})
+    with_text = [file for file in expected().files if file.content]
+    assert len(with_text) >= 5
+    for file in with_text:
+        assert f"file {file.path} sha256 {file.digest}" in calls
+    secrets = [file.path for file in expected().files if not file.digest]
+    assert not [path for path in secrets if f"file {path} sha" in script]

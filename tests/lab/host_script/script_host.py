@@ -161,6 +161,7 @@ class Node:
     note: str = "first"
     build: int = 1
     generation: int = 1
+    reapply: int = 0
     cluster_uid: str = "uid-1"
     extra: tuple[ManagedFile, ...] = ()
     wait_seconds: int = 10
@@ -196,6 +197,7 @@ class Node:
         return render_units_script(
             node_id=self.node_id,
             generation=self.generation,
+            reapply=self.reapply,
             cluster_uid=self.cluster_uid,
             api_server=API,
             wait_seconds=self.wait_seconds,
@@ -254,6 +256,7 @@ class Node:
         return render_credentials_script(
             node_id=self.node_id,
             generation=self.generation,
+            reapply=self.reapply,
             wait_seconds=self.wait_seconds,
             files=[
                 ManagedFile(
