@@ -60,7 +60,11 @@ class NodePool(pulumi.ComponentResource):
             for node_id, each in args.nodes.items()
             if not (each.node.held or each.node.lost)
         ]
-        self._declare(node_id for node_id in args.nodes if node_id not in taking_part)
+        self._declare(
+            node_id
+            for node_id, each in args.nodes.items()
+            if node_id not in taking_part and not _is_unknown(each)
+        )
         gate: command.local.Command | None = None
         before: tuple[str, ...] = ()
         for number, wave in enumerate(plan_waves(taking_part, args.canary, args.batch), 1):
@@ -104,6 +108,12 @@ class NodePool(pulumi.ComponentResource):
                 parent=self, depends_on=[*awaited, *([earlier] if earlier else [])]
             ),
         )
+
+
+def _is_unknown(node_args: WorkerNodeArgs) -> bool:
+    """Tell whether a node is held that no run has ever begun with: it is left out altogether."""
+    node, recorded = node_args.node, node_args.recorded
+    return node.held and recorded is not None and node.id not in recorded.nodes
 
 
 def _wave_node(node: Node) -> WaveNode:

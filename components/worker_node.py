@@ -13,7 +13,7 @@ import pulumi_command as command
 
 from kube_nodes.components.bootstrap_token import BootstrapToken
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command, remote_command
-from kube_nodes.components.lost_host import keep_unreached, take_away
+from kube_nodes.components.kept_steps import OVER_SSH, are_recorded, keep_recorded, take_away
 from kube_nodes.components.service_check import ServiceCheckTarget
 from kube_nodes.components.static_token import StaticToken
 from kube_nodes.model.binaries import Binaries
@@ -108,7 +108,7 @@ class WorkerNode(pulumi.ComponentResource):
     ) -> None:
         """Declare the node; `name` is its id."""
         told = _told(args.node)
-        if args.node.held and not args.node.lost:
+        if args.node.held:
             opts = pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(transformations=[_hold])
             )
@@ -120,8 +120,8 @@ class WorkerNode(pulumi.ComponentResource):
         self.declared = pulumi.Output.from_input(self._token.id if self._token else None).apply(
             lambda token_id: replace(self._declared(), token_id=token_id)
         )
-        if args.node.lost:
-            self._lose()
+        if args.node.lost or self._is_half_joined():
+            self._lose() if args.node.lost else self._stay()
             self.register_outputs(told)
             return
         preflight = self._preflight()
@@ -151,7 +151,7 @@ class WorkerNode(pulumi.ComponentResource):
         args = self._args
         if args.recorded is None:
             raise ValueError(f"{self._name}: it is lost; give what read_recorded returns")
-        keep_unreached(self, args.node, args.recorded)
+        keep_recorded(self, args.node, args.recorded, OVER_SSH, retain=True)
         if args.node.is_worker:
             request = self._opened().apply(
                 lambda token: JoinRequest(
@@ -159,6 +159,20 @@ class WorkerNode(pulumi.ComponentResource):
                 )
             )
             take_away(self, self._name, request, local=args.local_command)
+        self._stay_out()
+
+    def _is_half_joined(self) -> bool:
+        """Tell whether it is held before it has come up once."""
+        node, recorded = self._args.node, self._args.recorded
+        return node.held and recorded is not None and not are_recorded(node, recorded)
+
+    def _stay(self) -> None:
+        """Leave a join that did not end where it stands."""
+        if self._args.recorded is not None:
+            keep_recorded(self, self._args.node, self._args.recorded)
+        self._stay_out()
+
+    def _stay_out(self) -> None:
         self.last = self
         self.digest = self.version = self.answer = pulumi.Output.from_input("")
 
@@ -392,7 +406,7 @@ def _hold(
     resource: pulumi.ResourceTransformationArgs,
 ) -> pulumi.ResourceTransformationResult | None:
     """Keep what a resource was made from, whatever is declared now."""
-    if not isinstance(resource.resource, pulumi.CustomResource):
+    if not isinstance(resource.resource, pulumi.CustomResource) or resource.opts.ignore_changes:
         return None
     held = pulumi.ResourceOptions(ignore_changes=["*"])
     opts = pulumi.ResourceOptions.merge(resource.opts, held)

@@ -154,7 +154,8 @@ def resolve_nodes(cluster: NodeOptions, pools: dict[str, PoolDeclaration]) -> It
                 node_ip=node.node_ip or node.address,
                 generation=node.generation,
                 reapply=node.reapply,
-                held=node.held,
+                # What is held back of a lost node would hold back its end.
+                held=node.held and not node.lost,
                 lost=node.lost,
                 options=merge_options((cluster, pool.options, node.options)),
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from typing import Any
 
 import pytest
 
+from kube_nodes.model.recorded import Recorded, RecordedNode
 from tests.components.recording import Graph, declare, opened
-from tests.components.stacks import configuration, of_node
+from tests.components.stacks import STEPS, configuration, of_node
 
 # What changes a host, or the cluster for its sake; a look at the host is none of it.
 _CHANGING = ("prepare", "credentials", "units", "membership", "service-check")
@@ -124,6 +126,39 @@ def test_a_held_node_is_in_no_wave() -> None:
     assert waits_for(graph, "n3") == {"n1"}
     assert waits_for(graph, "n2") == set()
     assert [each["name"] for each in request(graph, "workers-wave-2")["before"]] == ["n1"]
+
+
+def held(*steps: str, begun: bool = True) -> Graph:
+    """Two nodes, of which n2 is held; these of its steps are in the state."""
+    nodes = {"n2": RecordedNode(pool="workers", lost=False)} if begun else {}
+    recorded = Recorded(names=frozenset(f"n2-{step}" for step in steps), nodes=nodes)
+    return declare(configuration(1, 2, **of_node("n2", held=True)), recorded=recorded)
+
+
+def test_a_held_node_that_is_new_is_left_out_until_it_is_held_no_more() -> None:
+    graph = held(begun=False)
+    assert [key for key in graph.resources if "n2" in key] == []
+    assert set(graph.outputs["nodes"]) == {"n1"}
+
+
+@pytest.mark.parametrize("steps", [(), ("preflight",), ("preflight", "prepare", "credentials")])
+def test_a_join_that_is_held_half_way_stays_where_it_stands(steps: tuple[str, ...]) -> None:
+    graph = held(*steps)
+    found = {each.key for each in graph.of_node("n2")}
+    assert {f"n2-{step}" for step in STEPS if f"n2-{step}" in found} == {f"n2-{s}" for s in steps}
+    for step in steps:
+        options = graph[f"n2-{step}"].options
+        assert options["ignoreChanges"] == ["*"]
+        # Its delete does what it always did.
+        assert "retainOnDelete" not in options
+    # Its removal undoes the steps in their order.
+    for before, after in itertools.pairwise(steps):
+        assert f"n2-{before}" in graph.after(f"n2-{after}")
+
+
+def test_a_node_that_is_held_once_it_has_come_up_keeps_every_step() -> None:
+    found = {each.key for each in held(*STEPS).of_node("n2")}
+    assert {f"n2-{step}" for step in STEPS} <= found
 
 
 @pytest.mark.parametrize("held", [True, False])

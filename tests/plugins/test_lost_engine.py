@@ -25,7 +25,7 @@ import pulumi
 from pulumi_command import local
 
 from kube_nodes.components.commands import local_command, remote_command
-from kube_nodes.components.lost_host import keep_unreached
+from kube_nodes.components.kept_steps import OVER_SSH, keep_recorded
 from kube_nodes.components.recorded import read_recorded
 from kube_nodes.model.options import SshOptions
 
@@ -45,7 +45,7 @@ class WorkerNode(pulumi.ComponentResource):
         key = config.require("privateKey")
         after = []
         if declared["lost"]:
-            keep_unreached(self, host, recorded)
+            keep_recorded(self, host, recorded, OVER_SSH, retain=True)
         else:
             for step in ("preflight", "credentials", "units", "service-check"):
                 fails = "exit 3" if declared.get("fails") == step else "true"

@@ -1,6 +1,8 @@
-"""What is left of a node whose host is lost: nothing of it is ever reached over SSH again."""
+"""Steps of a node that are kept as they were recorded: its host is lost, or it is held."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import pulumi
 
@@ -9,25 +11,57 @@ from kube_nodes.model.nodes import Node
 from kube_nodes.model.recorded import Recorded
 from kube_nodes.model.requests import JoinRequest, PrepareRequest
 
-_REMOTE = ("preflight", "credentials", "units", "service-check")
-_LOCAL = ("binaries",)
+# In the order in which they depend on each other; True: over SSH by the engine's own plugin.
+_STEPS = {
+    "preflight": True,
+    "binaries": False,
+    "prepare": False,
+    "credentials": True,
+    "units": True,
+    "membership": False,
+    "service-check": True,
+}
+OVER_SSH = ("preflight", "binaries", "credentials", "units", "service-check")
 
 
-def keep_unreached(parent: pulumi.Resource, node: Node, recorded: Recorded) -> None:
-    """Keep the steps over SSH that were recorded, so that their removal later drops them.
+def are_recorded(node: Node, recorded: Recorded) -> bool:
+    """Tell whether the node has come up once, so that every step of it is recorded."""
+    return f"{node.id}-service-check" in recorded.names
+
+
+def keep_recorded(
+    parent: pulumi.Resource,
+    node: Node,
+    recorded: Recorded,
+    steps: Collection[str] = tuple(_STEPS),
+    *,
+    retain: bool = False,
+) -> None:
+    """Keep the steps that were recorded.
 
     Which inputs are given does not count: all of them are ignored, and the recorded ones stay. A
     step that is not recorded is not declared, as its create would want the host.
+
+    Args:
+        parent: the node's component.
+        node: the node.
+        recorded: what the state holds.
+        steps: which steps to keep.
+        retain: their removal later drops them, and contacts nobody.
     """
-    for step in (*_REMOTE, *_LOCAL):
+    last: list[pulumi.Resource] = []
+    for step in filter(steps.__contains__, _STEPS):
         name = f"{node.id}-{step}"
         if name not in recorded.names:
             continue
-        options = pulumi.ResourceOptions(parent=parent, retain_on_delete=True, ignore_changes=["*"])
-        if step in _LOCAL:
-            local_command(name, "deliver", "", local="exec false", opts=options)
+        options = pulumi.ResourceOptions(
+            parent=parent, depends_on=last, retain_on_delete=retain or None, ignore_changes=["*"]
+        )
+        kept: pulumi.Resource
+        if not _STEPS[step]:
+            kept = local_command(name, "keep", "", local="exec false", opts=options)
         else:
-            remote_command(
+            kept = remote_command(
                 name,
                 node,
                 "",
@@ -35,6 +69,7 @@ def keep_unreached(parent: pulumi.Resource, node: Node, recorded: Recorded) -> N
                 secret_output=step == "credentials",
                 opts=options,
             )
+        last = [kept]
 
 
 def take_away(
