@@ -16,55 +16,66 @@ from kube_nodes.membership.api import ApiError, UnreachableError
 from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.preflight import check_cluster
+from kube_nodes.model.recorded import Recorded
 from kube_nodes.model.removals import find_removal_faults, find_unused_allowances
-from kube_nodes.settings import ConfigurationError, read_secret, read_settings, read_ssh_key
+from kube_nodes.settings import (
+    ConfigurationError,
+    Settings,
+    read_secret,
+    read_settings,
+    read_ssh_key,
+)
 
-# On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
-# are still open, until the engine kills it after five seconds.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-try:
+class RefusedError(Exception):
+    """The run ends before its first resource; the text says why."""
+
+
+def run() -> None:
+    """Be sure of everything that can be known beforehand, then declare the stack."""
     settings = read_settings()
-except ConfigurationError as error:
-    # Not as an exception: a traceback would bury the faults.
-    pulumi.log.error(str(error))
-    sys.exit(1)
+    # In a preview, too: what would be removed is in the stack's own state.
+    recorded = read_recorded()
+    check_removals(settings, recorded)
+    joined = None
+    if not pulumi.runtime.is_dry_run():
+        joined = read_joined(settings)
+    elif os.environ.get("KUBE_NODES_DRIFT") == "1":
+        tell_drift(settings)
+    declare_stack(settings, joined, recorded)
 
-# In a preview, too: what would be removed is in the stack's own state.
-recorded, allowed = read_recorded(), settings.allow_removals
-declared = {node.id: node.pool for node in settings.nodes}
-limits = {name: pool.max_unavailable for name, pool in settings.pools.items()}
-if faults := list(find_removal_faults(recorded, declared, limits, allowed)):
-    pulumi.log.error(". ".join(faults) + ". Nothing was changed")
-    sys.exit(1)
-for warning in find_unused_allowances(recorded, declared, allowed):
-    pulumi.log.warn(warning)
 
-joined = None
-if not pulumi.runtime.is_dry_run():
-    # A preview works without the cluster. A run that writes is sure of the cluster first.
-    try:
-        certificate, cluster = settings.kube_proxy_certificate, settings.cluster
-        seen = check_cluster(
-            cluster.identity,
-            settings.static_token_in_use,
-            client_group=certificate.subject.organization,
-            network=cluster.pod_network,
-            nodes=[node for node in settings.reachable_nodes if not node.held],
-        )
-        for warning in seen.warnings:
-            pulumi.log.warn(warning)
-        joined = seen.joined
-    except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as error:
-        pulumi.log.error(str(error))
-        sys.exit(1)
+def check_removals(settings: Settings, recorded: Recorded) -> None:
+    """Refuse a run that would take away more of a pool than it may."""
+    allowed = settings.allow_removals
+    declared = {node.id: node.pool for node in settings.nodes}
+    limits = {name: pool.max_unavailable for name, pool in settings.pools.items()}
+    if faults := list(find_removal_faults(recorded, declared, limits, allowed)):
+        raise RefusedError(". ".join(faults) + ". Nothing was changed")
+    for warning in find_unused_allowances(recorded, declared, allowed):
+        pulumi.log.warn(warning)
 
+
+def read_joined(settings: Settings) -> frozenset[str]:
+    """Be sure of the cluster, which a preview works without; name the Nodes that have joined."""
+    certificate, cluster = settings.kube_proxy_certificate, settings.cluster
+    seen = check_cluster(
+        cluster.identity,
+        settings.static_token_in_use,
+        client_group=certificate.subject.organization,
+        network=cluster.pod_network,
+        nodes=[node for node in settings.reachable_nodes if not node.held],
+    )
+    for warning in seen.warnings:
+        pulumi.log.warn(warning)
     # A run that finds nothing to change on a host needs no key: no error.
     if not read_secret("sshPrivateKey") and (fault := agent_fault()):
         pulumi.log.warn(f"{fault}. What has to be changed on a host will fail")
+    return seen.joined
 
-elif os.environ.get("KUBE_NODES_DRIFT") == "1":
-    # By choice: no other preview contacts a host.
+
+def tell_drift(settings: Settings) -> None:
+    """Look at the hosts, by choice: no other preview contacts one."""
     from kube_nodes.fleet.drift import lines, look
 
     # In a thread, since this program runs in an event loop already.
@@ -73,4 +84,21 @@ elif os.environ.get("KUBE_NODES_DRIFT") == "1":
     for nodes, words, diff in lines(drift):
         pulumi.log.warn("\n".join((f"drift: {nodes}: {words}", *diff)))
 
-declare_stack(settings, joined, recorded)
+
+# On Ctrl-C this program must end at once: the language host would otherwise wait for the calls that
+# are still open, until the engine kills it after five seconds.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+try:
+    run()
+except (
+    RefusedError,
+    ConfigurationError,
+    MembershipError,
+    ApiError,
+    UnreachableError,
+    ConnectionConfigError,
+) as error:
+    # Not as an exception: a traceback would bury the faults.
+    pulumi.log.error(str(error))
+    sys.exit(1)
