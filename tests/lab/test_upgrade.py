@@ -238,6 +238,6 @@ def test_a_join_that_fails_shows_the_kubelets_last_lines(nodes: NodesStack) -> N
     finally:
         nodes.ssh("n4", "nft delete table inet cut")
     assert "n4: 10 s passed waiting for the Node to be Ready: " in printed
-    assert re.search(r"n4: kubelet's journal: [EWI]\d{4} .*(timeout|10\.98\.\d+\.1:6443)", printed)
+    assert re.search(r"n4: kubelet's journal: [EWI]\d{4} ", printed)
     nodes.up()
     assert nodes.ready() == dict.fromkeys(WORKERS, OLD)
