@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 _SHAPES = {
     "private key": re.compile(
@@ -18,8 +19,9 @@ _SHAPES = {
     "bootstrap token": re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])"),
     "JSON web token": re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
     "bearer token": re.compile(r"(?i)\bbearer +(?!\$)[\w.~+/-]{8,}=*"),
+    # As kubeconfigs have them, alone on their lines.
     "credential": re.compile(
-        r"(?m)(?<=\btoken: )[^\s{$]\S{7,}|(?<=\bpassword: )\S+|(?<=\bclient-key-data: )\S+"
+        r"^(?P<kept>[ \t-]*(?:token|password|client-key-data): *)(?![{$])\S{6,}$", re.MULTILINE
     ),
     "password in a URL": re.compile(r"(?<=://)[^/\s:@'\"$]+:[^/\s@'\"$]+(?=@)"),
 }
@@ -36,5 +38,10 @@ def find_secrets(text: str) -> Iterator[str]:
 def mask_secrets(text: str) -> str:
     """Return the text with `[masked: …]` for whatever looks like a secret."""
     for name, shape in _SHAPES.items():
-        text = shape.sub(f"[masked: {name}]", text)
+        text = shape.sub(partial(_mask, name), text)
     return text
+
+
+def _mask(name: str, found: re.Match[str]) -> str:
+    """Leave what only says which field it is."""
+    return f"{found.groupdict().get('kept', '')}[masked: {name}]"

@@ -27,7 +27,7 @@ class Script:
     binaries: tuple[Binary, ...] = ()
     files: tuple[ManagedFile, ...] = ()
     rest: str = ""
-    """Everything but the files, as it is: settings, shell, programs, folders."""
+    """Everything but files and programs, as it is: settings, shell, folders."""
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -52,6 +52,9 @@ def parse_units_script(text: str) -> Script:
         if put:
             files.append(_file(put, lines))
             continue
+        if line.startswith("binary /"):
+            binaries.append(_binary(line))
+            continue
         rest.append(line)
         # The settings stand together, before the shell and its own variables.
         setting = _SETTING.fullmatch(line) if in_head else None
@@ -59,8 +62,6 @@ def parse_units_script(text: str) -> Script:
         if setting:
             # The shell may begin with variables of its own; the first of a name is the setting.
             settings.setdefault(setting["name"], _words(setting["value"])[0])
-        elif line.startswith("binary /"):
-            binaries.append(_binary(line))
     if "node" not in settings or rest[-2:] != ["# end", ""]:
         raise ValueError("is not a whole units script")
     return Script(

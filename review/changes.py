@@ -8,11 +8,19 @@ from enum import StrEnum
 
 from kube_nodes.model.requests import LABELS_VARIABLE, TAINTS_VARIABLE, VERSION_VARIABLE
 from kube_nodes.model.versions import KubernetesVersion
+from kube_nodes.render.host_script import Binary
 from kube_nodes.render.script_reading import Script, parse_units_script
+from kube_nodes.review.names import name_order
 from kube_nodes.review.preview import MEMBERSHIP, UNITS, Preview, Step
 
 _NO_SCRIPT = Script(settings={})
 _KUBELET = "kubelet"
+AROUND = "the script around the files"
+# As components/worker_node.py declares them; the engine's own order differs from run to run.
+_PARTS = (
+    "preflight", "binaries", "token-id", "token-secret", "token", "prepare", "credentials",
+    UNITS, MEMBERSHIP, "service-check",
+)  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -54,7 +62,8 @@ class State:
         """What a reviewer reads, by what it is called: files by path, and the rest of the host."""
         files = {f"`{file.path}`": file.content for file in self.script.files}
         rest = {
-            "the script around the files": self.script.rest,
+            "programs": "".join(map(_describe, self.script.binaries)),
+            AROUND: self.script.rest,
             "labels": _lines(self.labels),
             "taints": _lines(self.taints),
         }
@@ -106,9 +115,9 @@ class NodeChange:
         return tuple(unit for unit in self.new.script.units if unit in units)
 
     @property
-    def runs_again(self) -> tuple[str, ...]:
-        """The parts that run, in the engine's order."""
-        return tuple(part for part in self.steps if part)
+    def parts(self) -> tuple[str, ...]:
+        """The parts that change, in the order of a node's life."""
+        return tuple(sorted(filter(None, self.steps), key=_part_order))
 
     @property
     def _changes_minor(self) -> bool:
@@ -122,15 +131,19 @@ class NodeChange:
         )
 
 
+def _part_order(part: str) -> tuple[int, str]:
+    return (_PARTS.index(part) if part in _PARTS else len(_PARTS), part)
+
+
 def find_changes(preview: Preview) -> list[NodeChange]:
-    """Sort a preview's steps by node; what belongs to none is left out."""
+    """Sort a preview's steps by node, in the order of their names; what is of none is left out."""
     by_node: dict[str, dict[str, Step]] = {}
     for step in preview.steps:
         if step.node is not None:
             by_node.setdefault(step.node, {})[step.part] = step
     return [
         NodeChange(node=node, steps=steps, old=_state(steps, "old"), new=_state(steps, "new"))
-        for node, steps in by_node.items()
+        for node, steps in sorted(by_node.items(), key=lambda each: name_order(each[0]))
     ]
 
 
@@ -167,6 +180,12 @@ def _restarting(script: Script) -> dict[str, tuple[object, tuple[str, ...]]]:
 
 def _units(things: Mapping[str, tuple[object, tuple[str, ...]]], path: str) -> Iterable[str]:
     return things[path][1] if path in things else ()
+
+
+def _describe(program: Binary) -> str:
+    sources = "".join(f"  from {source}\n" for source in program.sources)
+    digest = f"  digest {program.digest}\n" if program.digest else ""
+    return f"{program.path} {program.version}\n{digest}{sources}"
 
 
 def _lines(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kube_nodes.model.secret_shapes import mask_secrets
-from kube_nodes.review.changes import Kind, NodeChange, State
+from kube_nodes.review.changes import AROUND, Kind, NodeChange, State
 
 # Where a node's own address stands in its files: render/kubelet.py and render/kube_proxy.py.
 _ADDRESSES = re.compile(r"(?:--node-ip=|--bind-address=|^bindAddress: )'?([0-9A-Fa-f.:,]+)", re.M)
@@ -58,6 +58,9 @@ def group_diffs(changes: Iterable[NodeChange]) -> list[GroupedDiff]:
 
 def _diffs(change: NodeChange) -> Iterator[tuple[str, str]]:
     old, new = change.old.texts, change.new.texts
+    if change.kind is Kind.CREATE:
+        # All of the shell would be new, and says nothing of this node.
+        new.pop(AROUND, None)
     for subject in sorted(old.keys() | new.keys()):
         text = diff_lines(old.get(subject, ""), new.get(subject, ""))
         if text:
@@ -66,10 +69,15 @@ def _diffs(change: NodeChange) -> Iterator[tuple[str, str]]:
 
 def diff_lines(old: str, new: str) -> str:
     """Compare two texts line by line, with three lines around; "" where they are the same."""
-    before, after = (mask_secrets(text).splitlines() for text in (old, new))
+    before, after = (_split(mask_secrets(text)) for text in (old, new))
     lines = difflib.unified_diff(before, after, lineterm="")
     # The first two name the files, which the caller does.
     return "\n".join(list(lines)[2:])
+
+
+def _split(text: str) -> list[str]:
+    """Split at line breaks alone: nothing else ends a line of a file."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _own_words(change: NodeChange) -> re.Pattern[str]:

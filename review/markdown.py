@@ -115,7 +115,8 @@ def _effects(change: NodeChange) -> str:
     if change.kind is Kind.CREATE:
         told.append(f"joins with {version}" if version else "joins")
     elif change.kind is Kind.REMOVE:
-        told.append("drained, stopped and cleaned; its Node is deleted")
+        drained = "drained, " if change.drains else ""
+        told.append(f"{drained}stopped and cleaned; its Node is deleted")
     elif old.version != new.version:
         told.append(f"{old.version or 'unknown'} → {new.version or 'unknown'}")
     if change.kind not in (Kind.CREATE, Kind.REMOVE):
@@ -128,11 +129,17 @@ def _effects(change: NodeChange) -> str:
             for name in ("labels", "taints")
             if getattr(old, name) != getattr(new, name)
         ]
+        if "credentials" in change.steps:
+            told.append("secret files are written anew")
+        if change.parts == ("token",):
+            told.append("its token is closed")
     return _cell("; ".join(told) or "its steps run again, its files stay")
 
 
 def _parts(change: NodeChange) -> str:
-    return _cell(", ".join(change.runs_again))
+    if change.kind in (Kind.CREATE, Kind.REMOVE):
+        return "all"
+    return _cell(", ".join(change.parts))
 
 
 def _others(steps: Iterable[Step]) -> Iterator[_Block]:
@@ -156,7 +163,7 @@ def _is_frame(step: Step) -> bool:
 def _diff(diff: GroupedDiff) -> _Block:
     names = _shortened(list_names(diff.nodes))
     title = _titled(diff.subject)
-    where = f"new on {names}" if diff.is_new else f"on {_count(diff.nodes)}{names}"
+    where = f"{'new ' if diff.is_new else ''}on {_count(diff.nodes)}{names}"
     note = ""
     if diff.varies:
         note = f"\nAs on {diff.nodes[0]}; each node has its own name and address in it.\n"
@@ -165,7 +172,7 @@ def _diff(diff: GroupedDiff) -> _Block:
     body = _fenced(diff.text, "diff")
     return _Block(
         kind="diff",
-        text=f"\n<details{is_open}>{summary}\n{note}{body}\n</details>\n",
+        text=f"\n<details{is_open}>{summary}\n{note}{body}</details>\n",
     )
 
 
@@ -225,4 +232,4 @@ def _fenced(text: str, language: str = "text") -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     lines = "\n".join(plain(line, 4000) for line in text.split("\n"))
-    return f"\n{fence}{language}\n{lines}\n{fence}"
+    return f"\n{fence}{language}\n{lines}\n{fence}\n"

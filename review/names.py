@@ -13,7 +13,7 @@ _SHORTEST_RANGE = 3
 def list_names(names: Iterable[str]) -> str:
     """List names, sorted as people count; three or more that follow each other are a range."""
     runs: list[list[str]] = []
-    for name in sorted(set(names), key=_order):
+    for name in sorted(set(names), key=name_order):
         if runs and _follows(runs[-1][-1], name):
             runs[-1].append(name)
         else:
@@ -25,7 +25,8 @@ def _write(run: list[str]) -> str:
     return f"{run[0]}…{run[-1]}" if len(run) >= _SHORTEST_RANGE else ", ".join(run)
 
 
-def _order(name: str) -> tuple[str, int, str]:
+def name_order(name: str) -> tuple[str, int, str]:
+    """Sort names as people count: w2 before w10."""
     found = _NUMBERED.fullmatch(name)
     return (found["before"], int(found["number"]), name) if found else (name, -1, name)
 

@@ -11,6 +11,7 @@ from kube_nodes.review.preview import Preview, Step
 
 # One node in so many is drained in a fleet that stays itself.
 _FLEET_SHARE = 10
+_KEY = "tls:index/privateKey:PrivateKey"
 _TOKEN_OBJECT = "token"  # noqa: S105 (a part's name, no secret)
 
 
@@ -102,16 +103,12 @@ def _open_tokens(steps: Iterable[Step]) -> Iterator[str]:
 
 
 def _certificate(steps: Iterable[Step]) -> Iterator[str]:
-    if any(_is_new_key(step) for step in steps):
+    ops = {step.op for step in steps if step.type == _KEY and step.node is None}
+    if "replace" in ops or {"create", "delete"} <= ops:
         yield (
             "kube-proxy gets a new key and certificate: every host restarts it. The old"
             " certificate stays valid until it expires."
         )
-
-
-def _is_new_key(step: Step) -> bool:
-    is_key = step.type == "tls:index/privateKey:PrivateKey"
-    return is_key and step.node is None and step.op in ("create", "replace")
 
 
 def _uncompared(changes: Iterable[NodeChange]) -> Iterator[str]:
