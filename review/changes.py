@@ -102,6 +102,11 @@ class NodeChange:
         )  # fmt: skip
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether a side of its script is secret, or not known before the update."""
+        return UNITS in self.steps and _is_hidden(self.steps[UNITS])
+
+    @property
     def restarts(self) -> tuple[str, ...]:
         """The units that restart, as far as they run already."""
         before = _restarting(self.old.script)
@@ -149,7 +154,8 @@ def find_changes(preview: Preview) -> list[NodeChange]:
 
 def _state(steps: Mapping[str, Step], side: str) -> State:
     script, environment = _NO_SCRIPT, dict[str, str]()
-    if UNITS in steps:
+    # With one side alone, all of it would seem to change.
+    if UNITS in steps and not _is_hidden(steps[UNITS]):
         text = getattr(steps[UNITS], side).script
         script = _read(text) if text else _NO_SCRIPT
     if MEMBERSHIP in steps:
@@ -161,6 +167,12 @@ def _state(steps: Mapping[str, Step], side: str) -> State:
         taints=environment.get(TAINTS_VARIABLE, ""),
         version=environment.get(VERSION_VARIABLE) or (programs[0] if programs else ""),
     )
+
+
+def _is_hidden(units: Step) -> bool:
+    before = units.old.script is not None or units.op == "create"
+    after = units.new.script is not None or units.op == "delete"
+    return not (before and after)
 
 
 def _read(text: str) -> Script:

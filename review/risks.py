@@ -112,13 +112,7 @@ def _certificate(steps: Iterable[Step]) -> Iterator[str]:
 
 
 def _uncompared(changes: Iterable[NodeChange]) -> Iterator[str]:
-    hidden = [
-        change.node
-        for change in changes
-        if change.kind is not Kind.REMOVE
-        and "units" in change.steps
-        and change.steps["units"].new.script is None
-    ]
+    hidden = [change.node for change in changes if change.is_hidden]
     if hidden:
         yield (
             f"The files of {list_names(hidden)} can't be compared: their text is secret, or not"
