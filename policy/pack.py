@@ -20,9 +20,12 @@ from kube_nodes.model.version_skew import check_skew, check_spread
 from policy.commands import anonymous_auth, host_keys
 from policy.declared import Declared, open_texts, read
 from policy.objects import auto_approval, closed_tokens, cluster_admins
+from policy.waves import wide_waves
 
 Rule = Callable[[Declared], Iterable[str]]
 _API_SERVER = "apiServer"
+_MOST_PER_CENT = "mostPerCent"
+_HALF = 50
 
 
 def open_secrets(resource: Declared) -> Iterator[str]:
@@ -72,6 +75,13 @@ def _skew(versions: dict[str, str], api_server: str | None) -> Iterator[str]:
             yield f"{node}: {error}."
 
 
+def narrow_waves(args: StackValidationArgs, report: ReportViolation) -> None:
+    """No wave is wider than `mostPerCent` of its pool, 50 by default."""
+    most = int(args.get_config().get(_MOST_PER_CENT, _HALF))
+    for violation in wide_waves(args.resources, most):
+        report(f"{violation}.", None)
+
+
 def _first_line(rule: Callable[..., object]) -> str:
     return str(rule.__doc__).partition("\n")[0]
 
@@ -89,6 +99,14 @@ POLICIES: list[Policy] = [
         supported_versions,
         config_schema=PolicyConfigSchema(
             {_API_SERVER: {"type": "string", "pattern": r"^v?1\.[0-9]+(\.[0-9]+)?$"}}
+        ),
+    ),
+    StackValidationPolicy(
+        "narrow-waves",
+        _first_line(narrow_waves),
+        narrow_waves,
+        config_schema=PolicyConfigSchema(
+            {_MOST_PER_CENT: {"type": "integer", "minimum": 1, "maximum": 100}}
         ),
     ),
 ]

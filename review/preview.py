@@ -14,7 +14,14 @@ from typing import Any
 
 from kube_nodes.model.requests import LABELS_VARIABLE, TAINTS_VARIABLE, VERSION_VARIABLE
 from kube_nodes.model.secret_shapes import mask_secrets
-from kube_nodes.settings import NAMESPACE, SECRET_KEYS, ConfigurationError, parse_stored
+from kube_nodes.model.waves import plan_waves
+from kube_nodes.settings import (
+    NAMESPACE,
+    SECRET_KEYS,
+    ConfigurationError,
+    Settings,
+    parse_stored,
+)
 
 _PREFIX = f"{NAMESPACE}:"
 NODE = "kube-nodes:index:WorkerNode"
@@ -72,6 +79,8 @@ class Preview:
     declared: Mapping[str, str]
     """Version of every kubelet that the configuration declares, by node; empty where it does not
     tell."""
+    waves: Mapping[str, tuple[tuple[str, ...], ...]]
+    """By pool, the nodes that change at once, wave after wave; empty where it does not tell."""
 
 
 def parse_preview(text: str) -> Preview:
@@ -89,13 +98,15 @@ def parse_preview(text: str) -> Preview:
         raise PreviewError("is no preview; give what `pulumi preview --json` prints")
     steps = [_step(raw) for raw in document.get("steps") or []]
     stack, project = _origin(steps[0].urn) if steps else ("", "")
+    settings = _settings(document.get("config") or {})
     return Preview(
         stack=stack,
         project=project,
         steps=tuple(step for step in steps if step.op not in _UNCHANGED),
         warnings=tuple(_messages(document, "warning")),
         errors=tuple(_messages(document, "error")),
-        declared=_declared(document.get("config") or {}),
+        declared=_declared(settings) if settings else {},
+        waves=_waves(settings) if settings else {},
     )
 
 
@@ -172,8 +183,8 @@ def _messages(document: Mapping[str, Any], severity: str) -> Iterator[str]:
             yield mask_secrets(message.removeprefix(f"{severity}: "))
 
 
-def _declared(config: Mapping[str, Any]) -> dict[str, str]:
-    """Read the declared kubelets; another program that uses ours has its own configuration."""
+def _settings(config: Mapping[str, Any]) -> Settings | None:
+    """Read the configuration; another program that uses ours has its own, and gives None."""
     texts = {
         key.removeprefix(_PREFIX): str(value)
         for key, value in config.items()
@@ -181,11 +192,27 @@ def _declared(config: Mapping[str, Any]) -> dict[str, str]:
     }
     secret = SECRET_KEYS.keys() & texts.keys()
     try:
-        settings = parse_stored(
+        return parse_stored(
             {key: text for key, text in texts.items() if key not in secret}, {}, unread=secret
         )
     except ConfigurationError:
-        return {}
+        return None
+
+
+def _declared(settings: Settings) -> dict[str, str]:
     return {
         node.id: str(node.options.kubernetes_version) for node in settings.nodes if node.is_worker
+    }
+
+
+def _waves(settings: Settings) -> dict[str, tuple[tuple[str, ...], ...]]:
+    return {
+        name: tuple(
+            plan_waves(
+                (node.id for node in settings.nodes if node.pool == name and not node.held),
+                pool.canary,
+                pool.batch,
+            )
+        )
+        for name, pool in settings.pools.items()
     }

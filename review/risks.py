@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from kube_nodes.model.version_skew import check_skew, check_spread
 from kube_nodes.review.changes import Kind, NodeChange
 from kube_nodes.review.names import list_names
 from kube_nodes.review.preview import Preview, Step
 
-# One node in so many is drained in a fleet that stays itself.
-_FLEET_SHARE = 10
+# One node in so many may be drained at once in a fleet that keeps working.
+_FLEET_SHARE = 4
 _KEY = "tls:index/privateKey:PrivateKey"
 _TOKEN_OBJECT = "token"  # noqa: S105 (a part's name, no secret)
 
@@ -37,17 +37,33 @@ def find_risks(
 
 
 def _drains(preview: Preview, changes: Iterable[NodeChange]) -> Iterator[str]:
+    changes = list(changes)
     drained = {change.node for change in changes if change.drains}
     joined = {change.node for change in changes if change.kind is Kind.CREATE}
     removed = {change.node for change in changes if change.kind is Kind.REMOVE}
     there = (preview.declared.keys() | removed) - joined
-    many = len(drained) * _FLEET_SHARE > len(there) if there else True
-    if len(drained) > 1 and many:
-        of = f" of {len(there)}" if preview.declared else ""
+    at_once = _at_once(preview, drained, removed)
+    if at_once > 1 and at_once * _FLEET_SHARE > len(there):
+        of = f" of {len(there)}" if there else ""
         yield (
-            f"{len(drained)}{of} nodes are drained by this one update. Their pods need room on the"
-            " others, and the others must stay up meanwhile."
+            f"{len(drained)}{of} nodes are drained, up to {at_once} of them at once. Their pods"
+            " need room on the others, and the others must stay up meanwhile."
         )
+
+
+def _at_once(preview: Preview, drained: Set[str], removed: Set[str]) -> int:
+    """Count what the widest wave of each pool drains; pools do not wait for each other.
+
+    What is removed waits for no wave.
+    """
+    changing = drained - removed
+    if not preview.waves:
+        return len(drained)
+    widest = (
+        max((len(changing & {*wave}) for wave in waves), default=0)
+        for waves in preview.waves.values()
+    )
+    return sum(widest) + len(drained & removed)
 
 
 def _rejoins(changes: Iterable[NodeChange]) -> Iterator[str]:

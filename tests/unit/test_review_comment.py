@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +61,8 @@ def test_another_minor_drains_and_says_how_many_at_once() -> None:
     assert (change, nodes) == ("update, drained", "5 nodes: s1, s2, w1…w3")
     assert effects.startswith("v1.36.3 → v1.37.2; restarts kubelet and kube-proxy")
     assert parts.startswith("prepare, ")
-    assert "5 of 5 nodes are drained by this one update" in comment
+    # A canary of each pool, then one of each again: pools do not wait for each other.
+    assert "5 of 5 nodes are drained, up to 2 of them at once" in comment
     assert "-/usr/local/bin/kubelet v1.36.3" in changed(comment)
 
 
@@ -276,17 +279,31 @@ def test_an_older_minor_is_a_warning() -> None:
     assert "a go back to an older minor version" in render_comment(made)
 
 
-def test_a_drain_of_few_in_a_large_fleet_is_no_warning() -> None:
-    pools = recorded("minor-upgrade")
-    few = Preview(
-        stack=pools.stack,
-        project=pools.project,
-        steps=tuple(each for each in pools.steps if each.node in ("w1", "w2")),
-        warnings=(),
-        errors=(),
-        declared={f"n{number}": "v1.37.2" for number in range(20)},
+@pytest.mark.parametrize(
+    ("wave", "warned"), [(10, "30 of 30 nodes are drained, up to 10 of them at once"), (7, "")]
+)
+def test_what_is_drained_at_once_is_what_counts(wave: int, warned: str) -> None:
+    nodes = [f"n{number}" for number in range(30)]
+    steps = [
+        units_step(node, script(node, version="v1.36.3"), script(node, version="v1.37.2"))
+        for node in nodes
+    ]
+    waves = tuple(tuple(nodes[first : first + wave]) for first in range(0, 30, wave))
+    made = replace(
+        preview(*steps), declared=dict.fromkeys(nodes, "v1.37.2"), waves={"workers": waves}
     )
-    assert ":warning:" not in render_comment(few)
+    comment = render_comment(made)
+    assert (warned in comment) if warned else (":warning:" not in comment)
+
+
+def test_a_held_node_takes_part_in_no_wave() -> None:
+    config = json.loads((RECORDINGS / "nothing.json").read_text())["config"]
+    pools = json.loads(config["kube-nodes:pools"])
+    pools["workers"]["nodes"]["w2"]["held"] = True
+    pools["workers"]["canary"] = 0
+    pools["workers"]["batch"] = "100%"
+    config["kube-nodes:pools"] = json.dumps(pools)
+    assert preview(config=config).waves["workers"] == (("w1", "w3"),)
 
 
 def test_the_command_reads_a_file_or_standard_input(
