@@ -15,7 +15,7 @@ _MINOR = re.compile(r"v?1\.(\d{1,3})(\.\d+)?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the comment to standard output; return the exit status: 0 written, 2 no preview."""
+    """Write the comment to standard output; return 0, 1 where the preview failed, 2 without one."""
     options = _parser().parse_args(arguments)
     try:
         source = sys.stdin.read() if options.file == "-" else _read(options.file)
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             api_server_minor=options.api_server,
         )
     )
-    return 0
+    return 1 if preview.errors else 0
 
 
 def _read(path: str) -> str:

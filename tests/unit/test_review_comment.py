@@ -320,6 +320,13 @@ def test_the_command_reads_a_file_or_standard_input(
     assert "newer than the API server" in piped
 
 
+def test_a_preview_that_failed_is_written_down_and_is_an_exit_status(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([str(RECORDINGS / "refused.json")]) == 1
+    assert "the preview failed" in capsys.readouterr().out
+
+
 def test_a_limit_counts_the_whole_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
