@@ -25,6 +25,10 @@ _WORDS = {
     Kind.REPLACE: "replaced",
     Kind.REMOVE: "removed",
 }
+# What is removed waits for nobody, and who is new has nothing to lose.
+_IN_WAVES = frozenset({Kind.DRAIN, Kind.UPDATE, Kind.REJOIN, Kind.REPLACE})
+# Between two waves: components/node_pool.py.
+_GATE = "kube-nodes:index:NodePool$command:local:Command::"
 # A diff of up to so many lines is open; a longer one unfolds.
 _SHORT_LINES = 30
 _MOST_OF_A_LIST = 2000
@@ -62,6 +66,7 @@ def render_comment(
         _Block(kind="", text=_head(preview, changes, others)),
         *_risks([*find_risks(preview, changes, api_server_minor)], preview),
         *_table(changes),
+        *_waves(preview, changes),
         *_others(others),
         *(_diff(each) for each in group_diffs(changes)),
     ]
@@ -156,8 +161,19 @@ def _others(steps: Iterable[Step]) -> Iterator[_Block]:
 
 
 def _is_frame(step: Step) -> bool:
-    """Whether it is the stack or a component, which consist of what is listed anyway."""
-    return step.type.startswith("kube-nodes:index:") or step.type == "pulumi:pulumi:Stack"
+    """Whether it is the stack, a component or a gate: what stands around that which is listed."""
+    kinds = ("kube-nodes:index:", "pulumi:pulumi:Stack")
+    return step.type.startswith(kinds) or _GATE in step.urn
+
+
+def _waves(preview: Preview, changes: Iterable[NodeChange]) -> Iterator[_Block]:
+    """Say in which order the nodes of each pool change."""
+    changing = {change.node for change in changes if change.kind in _IN_WAVES}
+    for pool, waves in sorted(preview.waves.items()):
+        shown = [list_names(nodes) for wave in waves if (nodes := changing & {*wave})]
+        if len(shown) > 1:
+            text = f"\nWaves of `{pool}`: {_shortened('; then '.join(shown))}.\n"
+            yield _Block(kind="list of waves", text=text)
 
 
 def _diff(diff: GroupedDiff) -> _Block:
@@ -201,7 +217,8 @@ def _fit(blocks: Iterable[_Block], limit: int) -> str:
 
 
 def _plural(kind: str) -> str:
-    return "rows of the table" if kind == "row of the table" else f"{kind}s"
+    word, of, rest = kind.partition(" of ")
+    return f"{word}s{of}{rest}"
 
 
 def _count(nodes: Sequence[str]) -> str:

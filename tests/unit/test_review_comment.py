@@ -296,6 +296,14 @@ def test_what_is_drained_at_once_is_what_counts(wave: int, warned: str) -> None:
     assert (warned in comment) if warned else (":warning:" not in comment)
 
 
+def test_the_waves_of_a_pool_are_told_and_their_gates_are_not() -> None:
+    comment = render_comment(recorded("max-pods"))
+    assert "Waves of `workers`: w1; then w2; then w3." in comment
+    assert "wave-" not in comment
+    assert "Beside the nodes" not in comment
+    assert "Waves" not in render_comment(recorded("node-removed"))
+
+
 def test_a_held_node_takes_part_in_no_wave() -> None:
     config = json.loads((RECORDINGS / "nothing.json").read_text())["config"]
     pools = json.loads(config["kube-nodes:pools"])
