@@ -160,12 +160,13 @@ def _state(steps: Mapping[str, Step], side: str) -> State:
         script = _read(text) if text else _NO_SCRIPT
     if MEMBERSHIP in steps:
         environment = dict(getattr(steps[MEMBERSHIP], side).environment or {})
-    programs = [binary.version for binary in script.binaries]
+    # The node's version is its kubelet's; kube-proxy may have another.
+    programs = sorted(script.binaries, key=lambda each: not each.path.endswith(f"/{_KUBELET}"))
     return State(
         script=script,
         labels=environment.get(LABELS_VARIABLE, ""),
         taints=environment.get(TAINTS_VARIABLE, ""),
-        version=environment.get(VERSION_VARIABLE) or (programs[0] if programs else ""),
+        version=environment.get(VERSION_VARIABLE) or (programs[0].version if programs else ""),
     )
 
 

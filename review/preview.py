@@ -200,9 +200,7 @@ def _settings(config: Mapping[str, Any]) -> Settings | None:
 
 
 def _declared(settings: Settings) -> dict[str, str]:
-    return {
-        node.id: str(node.options.kubernetes_version) for node in settings.nodes if node.is_worker
-    }
+    return {node.id: str(node.kubelet_version) for node in settings.nodes if node.is_worker}
 
 
 def _waves(settings: Settings) -> dict[str, tuple[tuple[str, ...], ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kube_nodes.render.host_script import Binary
 from kube_nodes.review.__main__ import main
 from kube_nodes.review.markdown import LIMITS, render_comment
 from kube_nodes.review.preview import Preview, PreviewError, parse_preview
@@ -272,6 +273,20 @@ def test_version_skew_is_a_warning_with_and_without_the_api_servers_version() ->
     assert "no API server supports both v1.33.2 and v1.37.2" in render_comment(made)
     asked = render_comment(made, api_server_minor=36)
     assert "kubelet v1.37.2 is newer than the API server (1.36)" in asked
+
+
+def test_a_kube_proxy_of_another_version_is_not_taken_for_the_nodes() -> None:
+    programs = {
+        version: [
+            Binary(path="/usr/local/bin/kube-proxy", version=version),
+            Binary(path="/usr/local/bin/kubelet", version="v1.37.2"),
+        ]
+        for version in ("v1.36.3", "v1.37.2")
+    }
+    old, new = (script("a", binaries=programs[version]) for version in programs)
+    ((change, _, effects, _),) = rows(render_comment(preview(units_step("a", old, new))))
+    assert change == "update"
+    assert "v1.36.3" not in effects
 
 
 def test_an_older_minor_is_a_warning() -> None:
