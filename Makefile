@@ -41,6 +41,14 @@ up: lab ## start the lab, join its hosts with `pulumi up`, and show the nodes
 preview: $(VENV)/.installed ## show what `pulumi up` would change, line by line
 	@$(RUN) lab.stack preview
 
+.PHONY: comment
+comment: $(VENV)/.installed ## write the comment that a pull request would get: make comment > comment.md (STACK=, FORGE=gitlab)
+	@$(IN_STACK) pulumi preview --json --stack $(STACK) | $(RUN) kube_nodes.review $(if $(FORGE),--forge $(FORGE))
+
+.PHONY: policy
+policy: $(VENV)/.installed ## hold a preview against the policy pack (STACK=)
+	@$(if $(filter dev,$(STACK)),$(RUN) lab.stack policy,pulumi preview --policy-pack policy --stack $(STACK))
+
 .PHONY: table
 table: $(VENV)/.installed ## show the nodes as the cluster sees them
 	@$(RUN) lab.stack table
@@ -95,7 +103,7 @@ reference: $(VENV)/.installed ## write the configuration reference and Pulumi.ya
 lint: $(VENV)/.installed ## ruff, mypy, shellcheck
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p tests
+	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p policy -p tests
 	@$(VENV)/bin/shellcheck host/*.sh membership/run .ci/run
 
 .PHONY: test-fast
@@ -105,7 +113,7 @@ test-fast: lint ## lint, then unit, golden and component tests: nothing is start
 .PHONY: test
 test: test-fast ## everything: also plugins, API and lab tests, on real servers and hosts
 	@if [ "$$(uname)" = Linux ]; then $(TOOLS); else echo "no tools but on Linux: what needs them is skipped"; fi
-	@$(TESTS) -rs tests/plugins tests/api tests/fleet tests/binaries
+	@$(TESTS) -rs tests/plugins tests/policy tests/pull_requests tests/api tests/fleet tests/binaries
 	@$(TESTS) -rs tests/lab
 
 .PHONY: test-faults

@@ -1,4 +1,4 @@
-"""The stack of the lab: `python -m lab.stack up`, preview, destroy, table.
+"""The stack of the lab: `python -m lab.stack up`, preview, policy, destroy, table.
 
 It does what a reader of the README would do by hand: select the stack, write the lab's values into
 its configuration, run Pulumi, look at the nodes.
@@ -25,6 +25,7 @@ from lab import stack_config
 from lab.env import UNSET, lab_variables
 from lab.errors import LabError
 from lab.plugins.install import install
+from lab.policy import install_pack
 from lab.tools import ensure
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -122,6 +123,13 @@ def preview(stack: Stack) -> int:
     return stack.pulumi("preview", "--diff").returncode
 
 
+def policy(stack: Stack) -> int:
+    """Run `pulumi preview` with the policy pack."""
+    prepare(stack)
+    pack = install_pack(stack.lab.directory / "pulumi-home", CHECKOUT)
+    return stack.pulumi("preview", "--policy-pack", str(pack)).returncode
+
+
 def destroy(stack: Stack) -> int:
     """Run `pulumi destroy`: the nodes leave the cluster, the hosts are clean again."""
     prepare(stack)
@@ -170,7 +178,13 @@ def _members(lab: lab_spec.LabSpec) -> dict[str, tuple[str, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return its exit status."""
-    verbs = {"up": up, "preview": preview, "destroy": destroy, "table": table}
+    verbs = {
+        "up": up,
+        "preview": preview,
+        "policy": policy,
+        "destroy": destroy,
+        "table": table,
+    }
     parser = argparse.ArgumentParser(prog="python -m lab.stack", description=__doc__)
     parser.add_argument("verb", choices=verbs)
     parser.add_argument("--dir", default=str(lab_spec.default_directory()), help="the lab's folder")

@@ -51,3 +51,23 @@ def find_skews(nodes: Iterable[Node], api_server_minor: int) -> Iterator[tuple[N
                 check_skew(str(version), api_server_minor, component)
             except ValueError as error:
                 yield node, str(error)
+
+
+def check_spread(versions: Iterable[str]) -> None:
+    """Raise ValueError if no API server supports all of these kubelets at once.
+
+    The API server is at least as new as the newest of them; a preview knows no more of it.
+
+    Args:
+        versions: such as v1.37.2.
+    """
+    by_minor = {int(version.split(".")[1]): version for version in versions}
+    if not by_minor:
+        return
+    oldest, newest = by_minor[min(by_minor)], by_minor[max(by_minor)]
+    try:
+        check_skew(oldest, max(by_minor))
+    except ValueError:
+        raise ValueError(
+            f"no API server supports both {oldest} and {newest}; upgrade the oldest kubelets first"
+        ) from None

@@ -82,6 +82,7 @@ class Engine:
         program: text of the `__main__.py`; `write` replaces it for the next run.
         config: plain values, of any YAML type, for the program's own namespace.
         variables: added to the environment of every run.
+        project: its name, which is also the namespace of the program's own config.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Engine:
         program: str,
         config: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
+        project: str = PROJECT,
     ) -> None:
         tools = pulumi_directory()
+        self.project = project
         self.directory = directory
         self.program = directory / "program"
         self.home = directory / "home"
@@ -115,8 +118,8 @@ class Engine:
             if (CHECKOUT / "lab" / "plugins" / plugin.name / "__main__.py").is_file():
                 write_stand_in(plugin, self.home, CHECKOUT)
         self.write(program)
-        project = {"name": PROJECT, "runtime": "python"}
-        (self.program / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        described = {"name": project, "runtime": "python"}
+        (self.program / "Pulumi.yaml").write_text(yaml.safe_dump(described))
         self.cli("stack", "init", STACK).check_returncode()
         if config:
             self.configure(config)
@@ -129,7 +132,7 @@ class Engine:
         """Set plain config values of the program's own namespace."""
         path = self.program / f"Pulumi.{STACK}.yaml"
         settings = yaml.safe_load(path.read_text()) if path.exists() else {}
-        own = {f"{PROJECT}:{key}": value for key, value in config.items()}
+        own = {f"{self.project}:{key}": value for key, value in config.items()}
         settings["config"] = {**settings.get("config", {}), **own}
         path.write_text(yaml.safe_dump(settings))
 
@@ -176,7 +179,9 @@ class Engine:
 
     def state_text(self) -> str:
         """Return the state file as it lies on disk, secrets encrypted."""
-        return (self.directory / "backend/.pulumi/stacks" / PROJECT / f"{STACK}.json").read_text()
+        return (
+            self.directory / "backend/.pulumi/stacks" / self.project / f"{STACK}.json"
+        ).read_text()
 
     def resource(self, name: str, *, decrypted: bool = False) -> dict[str, Any]:
         """Return a resource as the state has it; a secret is {"4dabf…": …, "plaintext": JSON}."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_PRODUCT = ("components", "fleet", "host", "membership", "model", "render")
+_PRODUCT = ("components", "fleet", "host", "membership", "model", "render", "review")
 _FILES = [
     _ROOT / "settings.py",
     _ROOT / "__main__.py",
@@ -30,6 +30,7 @@ _ALLOWED = {
     "settings": {"model"},
     "components": {"model", "render", "settings"},
     "fleet": {"membership", "model", "render", "settings"},
+    "review": {"model", "render", "settings"},
     "__main__": {"components", "fleet", "membership", "model", "settings"},
 }
 

@@ -11,7 +11,11 @@ from lab.tools.debian import PACKAGES
 from lab.tools.toolchain import DEFAULT_TOOLS
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+# Comments of pull requests are written by kube_nodes.review: a line break would show in them.
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(path for path in ROOT.glob("docs/**/*.md") if not path.name.startswith("comment-")),
+]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 

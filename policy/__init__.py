@@ -1,0 +1,1 @@
+"""The policy pack: `pulumi preview --policy-pack policy`. It needs nothing but this machine."""

@@ -1,0 +1,1 @@
+"""The policy pack, asked over gRPC as the engine asks it."""

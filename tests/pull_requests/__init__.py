@@ -1,0 +1,1 @@
+"""Pull requests: previews of the whole program by the real engine, comments and policies."""
