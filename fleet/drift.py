@@ -157,7 +157,8 @@ def judge(
     found: list[Difference] = []
     if not silent:
         found += host_differences(expected, facts, now)
-    if view:
+    lost = bool(silent and view and expected.node and node is None)
+    if view and not lost:  # with neither host nor Node, nobody knows whether it has joined
         found += node_differences(expected, node, facts.texts.get("machine", ""))
     drifted = any(each.counts for each in found)
     state = State.UNREACHED if silent else State.DRIFTED if drifted else State.SAME
@@ -165,7 +166,7 @@ def judge(
         node=expected.id,
         state=state,
         differences=tuple(found),
-        error=str(silent) if silent else "",
+        error=f"{silent}{'; it has no Node either' if lost else ''}" if silent else "",
         seconds=answer.seconds,
     )
 

@@ -6,7 +6,7 @@
 # Beside a file: .kn-new is staged, .kn-old is the one before.
 umask 077
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-paths='' changes='' need='' did='' open='' again='' young=''
+paths='' changes='' need='' did='' open='' again=''
 
 die() {
   printf '%s: %s\n' "$node" "$*" >&2
@@ -86,7 +86,7 @@ await() {
   while lives "$1"; do
     up=$(($(date +%s) - ${since%.*}))
     [ -z "$3" ] || ! curl -q -fs -m 2 --noproxy '*' -o /dev/null "$3" || return 0
-    [ -n "$3" ] && [ -z "$young" ] && [ -e "$root/pki/kubelet-client-current.pem" ] || [ "$up" -lt "$2" ] || return 0
+    [ -n "$3" ] && [ -e "$root/pki/kubelet-client-current.pem" ] || [ "$up" -lt "$2" ] || return 0
     [ "$up" -lt "$wait" ] || break
     sleep 0.1
   done

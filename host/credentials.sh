@@ -69,10 +69,8 @@ finish() {
   for p in $changes; do
     if [ -e "$p.kn-new" ]; then mv -fT "$p.kn-new" "$p"; else rm -f "$p"; fi || die "cannot replace $p"
   done
-  # When another life is to begin, the Node of the last one is gone: kube-proxy answers when it is there.
-  case $(cat /var/lib/kube-nodes/generation 2>/dev/null) in *" $generation") ;; *) young=1 ;; esac
   # With another generation or reapply units comes next and restarts them: until then, what else was
-  # changed by hand may keep them from starting.
+  # changed by hand may keep them from starting, and the Node that kube-proxy waits for is gone.
   case $(head -n 1 "$sums" 2>/dev/null) in
   '' | "# $generation $reapply") turn ;;
   *) echo "$need" >>"${sums%/*}/restart" && need='' ;;

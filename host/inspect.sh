@@ -79,7 +79,10 @@ unit() {
     -p DropInPaths -p NeedDaemonReload -p ActiveEnterTimestampMonotonic -p MainPID -p InvocationID "$1")
   pid=$(echo "$s" | sed -n 's/^MainPID=//p')
   run=$(echo "$s" | sed -n 's/^InvocationID=//p')
-  { echo "$s" && echo "Program=$(readlink "/proc/${pid:-0}/exe")"; } | say unit "$1" 20
+  # A folder of drop-ins that is new is unknown to systemd until it is told to look again.
+  d=$(ls -d /etc/systemd/system*/"$1.service.d"/*.conf /run/systemd/system*/"$1.service.d"/*.conf \
+    /usr/local/lib/systemd/system/"$1.service.d"/*.conf /usr/lib/systemd/system/"$1.service.d"/*.conf 2>/dev/null)
+  { echo "$s" && echo "Program=$(readlink "/proc/${pid:-0}/exe")" && echo "DropInFiles=$d" | tr '\n' ' '; } | say unit "$1" 20
 }
 
 # log ARGUMENTS: the journal of the unit's present run; unit comes before.

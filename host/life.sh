@@ -22,8 +22,9 @@ unknown() {
   has "$(echo "$units" | tr '=' ' ')" kubelet || return
   c=$root/pki/kubelet-client-current.pem
   for f in "$conf" "$root"/pki/kubelet-*-current.pem; do [ ! -e "$f" ] || { chown 0:0 "$f" && chmod 600 "$f"; }; done
+  [ -e "$c" ] || return
   [ -e "$conf" ] || return 0
-  [ -e "$c" ] && curl -q -s --noproxy '*' -m 5 --cert "$c" --cacert "$(sed -n 's/^ *certificate-authority: *//p' "$conf")" \
+  curl -q -s --noproxy '*' -m 5 --cert "$c" --cacert "$(sed -n 's/^ *certificate-authority: *//p' "$conf")" \
     -w '%{http_code}' "$server/api/v1/nodes/$node" | grep -q '404$'
 }
 

@@ -84,9 +84,10 @@ switch_on() {
 # alone UNIT: drop-ins of a unit of ours are kept aside, as the host's own; systemd knows what is there.
 alone() {
   case "$paths " in *"/$1.service "*) ;; *) return 0 ;; esac
-  systemctl show -p NeedDaemonReload "$1" | grep -q =no || systemctl daemon-reload
-  for p in $ours $(systemctl show -p DropInPaths --value "$1"); do
-    case $p in */"$1.service.d"/*) ;; *) continue ;; esac
+  systemctl show -p NeedDaemonReload "$1" | grep -q =no || reload=1
+  for p in $ours /etc/systemd/system*/"$1.service.d"/*.conf /run/systemd/system*/"$1.service.d"/*.conf \
+    /usr/local/lib/systemd/system/"$1.service.d"/*.conf /usr/lib/systemd/system/"$1.service.d"/*.conf; do
+    case $p in */"$1.service.d"/*[*]*) continue ;; */"$1.service.d"/*) ;; *) continue ;; esac
     has "$paths" "$p" || paths="$paths $p"
     ! exists "$p" || has "$changes" "$p" || { note "$p" && changes="$changes $p" need="$need $1" reload=1; }
   done

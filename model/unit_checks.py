@@ -89,7 +89,8 @@ def _file_faults(expected: ExpectedUnit, unit: UnitFact) -> Iterator[str]:
         yield f"{_ELSEWHERE} {path or 'nowhere'}, not from {expected.unit_file}"
     # What a distribution has for all services, as service.d, is the host's own affair.
     folder = f"/{expected.name}.service.d/"
-    own = [each for each in unit.get("DropInPaths").split() if folder in each]
+    paths = [*unit.get("DropInPaths").split(), *unit.get("DropInFiles").split()]
+    own = dict.fromkeys(each for each in paths if folder in each)
     if own:
         yield f"is changed by {', '.join(own)}"
 

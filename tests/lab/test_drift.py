@@ -251,7 +251,6 @@ def test_a_node_without_its_identity_joins_again_and_no_other_is_touched(nodes: 
         ("n2", CLIENT),
         ("n2", f"kubelet's certificate in {CLIENT}"),
         ("n2", "/var/lib/kube-nodes/units.list"),
-        ("n3", "Node"),
     }
     before, logins = nodes.start_times("n1"), nodes.logins("n1")
     printed = _run(nodes, "--repair").stdout

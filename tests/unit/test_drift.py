@@ -152,6 +152,9 @@ def test_a_host_that_is_down_is_a_line_and_is_not_repaired() -> None:
     assert [each.finding.what for each in seen.differences] == ["Node labels"]
     assert Look(nodes=(seen,)).status == 1
     assert "n1: not looked at: SSH: 192.0.2.21 did not answer" in _shown(Look(nodes=(seen,)))
+    never = _seen("", _view(), status=None, error="192.0.2.21 did not answer")
+    assert (never.state, never.differences) == (State.UNREACHED, ())
+    assert never.error.endswith("; it has no Node either")
 
 
 def test_what_is_cut_short_is_not_judged() -> None:

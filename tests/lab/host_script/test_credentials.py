@@ -56,8 +56,10 @@ def test_those_of_another_life_need_no_answer_from_a_kube_proxy_whose_node_is_go
     node.wait_seconds = 3
     node.generation = 2
     run = host.run(node.credentials(token="other").replace("10256/healthz", "10256/nothing"))
-    assert (run.status, run.restarted) == (0, ["kube-proxy"]), run.err
+    assert (run.status, run.restarted) == (0, []), run.err
     assert "other" in host.read("/etc/kubernetes/proxy.conf")
+    run = host.run(node.units().replace("10256/healthz", "10256/nothing"))
+    assert (run.status, run.restarted) == (0, ["kubelet", "kube-proxy"]), run.err
 
 
 def test_a_new_server_makes_the_kubelet_write_its_kubeconfig_again(
