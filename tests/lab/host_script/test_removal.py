@@ -59,7 +59,7 @@ def test_what_stood_there_before_us_comes_back_in_the_end(host: ScriptHost, node
 def test_a_volume_is_not_deleted_through_a_root_that_is_a_link_to_a_larger_disk(
     host: ScriptHost, node: Node
 ) -> None:
-    """The kernel tells mount points by the real path, and one of the same disk is no other device."""
+    """The kernel names mounts by the real path; one of the same disk is no other device."""
     host.sh("mkdir -p /srv/kubelet /srv/volume; ln -s /srv/kubelet /var/lib/kubelet")
     host.sh("echo data >/srv/volume/file")
     host.run(node.units())
