@@ -27,9 +27,10 @@ clear_pods() {
   [ -z "$m" ] || die "$m cannot be unmounted; nothing below $root was removed. End what uses it, run again"
 }
 
-# mounted: mount points below $root, as printf %b reads them.
+# mounted: mount points below $root, as printf %b reads them; the kernel names them by the real path.
 mounted() {
+  r=$(readlink -f "$root")
   while read -r _ _ _ _ m _; do
-    case $m in "$root"/*) echo "$m" ;; esac
+    case $m in "$r"/*) echo "$m" ;; esac
   done </proc/self/mountinfo | sed 's/\\/\\0/g'
 }

@@ -56,6 +56,23 @@ def test_what_stood_there_before_us_comes_back_in_the_end(host: ScriptHost, node
     assert host.sh("cat /usr/local/bin/kubelet; stat -c %a /usr/local/bin/kubelet") == "old\n750\n"
 
 
+def test_a_volume_is_not_deleted_through_a_root_that_is_a_link_to_a_larger_disk(
+    host: ScriptHost, node: Node
+) -> None:
+    """The kernel names mounts by the real path; one of the same disk is no other device."""
+    host.sh("mkdir -p /srv/kubelet /srv/volume; ln -s /srv/kubelet /var/lib/kubelet")
+    host.sh("echo data >/srv/volume/file")
+    host.run(node.units())
+    host.sh("mkdir -p /var/lib/kubelet/pods/uid/v")
+    host.sh("mount --bind /srv/volume /var/lib/kubelet/pods/uid/v")
+    run = host.run(node.units(), "remove")
+    assert (run.status, run.err) == (0, "")
+    assert host.read("/srv/volume/file") == "data\n"
+    assert host.sh("grep /srv/kubelet /proc/self/mountinfo") == ""
+    assert host.sh("ls -A /srv/kubelet") == ""
+    host.sh("rm -rf /var/lib/kubelet /srv/kubelet /srv/volume")
+
+
 def test_a_mount_that_is_in_use_stops_the_removal_before_anything_behind_it_is_deleted(
     host: ScriptHost, node: Node
 ) -> None:
