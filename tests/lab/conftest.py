@@ -17,6 +17,9 @@ from lab.errors import LabError
 from lab.spec import LabSpec
 from lab.tools import ToolsError
 from lab.tools.debian import missing_packages
+from tests.lab.machine import pytest_sessionfinish, pytest_sessionstart
+
+__all__ = ["pytest_sessionfinish", "pytest_sessionstart"]  # hooks of pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
