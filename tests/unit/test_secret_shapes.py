@@ -59,6 +59,8 @@ _ORDINARY = {
         'header="Authorization: Bearer $token"',
         "token: {{ .token }}",
     ],
+    # Keys are made anew in each process, and names of tests must be the same in all.
+    ids=range(7),
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
     # Made anew in each process: not in the test's name.
