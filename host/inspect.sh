@@ -80,8 +80,7 @@ unit() {
   pid=$(echo "$s" | sed -n 's/^MainPID=//p')
   run=$(echo "$s" | sed -n 's/^InvocationID=//p')
   # A folder of drop-ins that is new is unknown to systemd until it is told to look again.
-  d=$(ls -d /etc/systemd/system*/"$1.service.d"/*.conf /run/systemd/system*/"$1.service.d"/*.conf \
-    /usr/local/lib/systemd/system/"$1.service.d"/*.conf /usr/lib/systemd/system/"$1.service.d"/*.conf 2>/dev/null)
+  d=$(find /etc/systemd /run/systemd /usr/lib/systemd /usr/local/lib/systemd -path "*/$1.service.d/*.conf" 2>/dev/null)
   { echo "$s" && echo "Program=$(readlink "/proc/${pid:-0}/exe")" && echo "DropInFiles=$d" | tr '\n' ' '; } | say unit "$1" 20
 }
 

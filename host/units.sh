@@ -85,9 +85,9 @@ switch_on() {
 alone() {
   case "$paths " in *"/$1.service "*) ;; *) return 0 ;; esac
   systemctl show -p NeedDaemonReload "$1" | grep -q =no || reload=1
-  for p in $ours /etc/systemd/system*/"$1.service.d"/*.conf /run/systemd/system*/"$1.service.d"/*.conf \
-    /usr/local/lib/systemd/system/"$1.service.d"/*.conf /usr/lib/systemd/system/"$1.service.d"/*.conf; do
-    case $p in */"$1.service.d"/*[*]*) continue ;; */"$1.service.d"/*) ;; *) continue ;; esac
+  # shellcheck disable=SC2044
+  for p in $ours $(find /etc/systemd /run/systemd /usr/lib/systemd /usr/local/lib/systemd -path "*/$1.service.d/*.conf" 2>/dev/null); do
+    case $p in */"$1.service.d"/*) ;; *) continue ;; esac
     has "$paths" "$p" || paths="$paths $p"
     ! exists "$p" || has "$changes" "$p" || { note "$p" && changes="$changes $p" need="$need $1" reload=1; }
   done
