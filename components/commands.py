@@ -19,6 +19,8 @@ from kube_nodes.render.host_script import render_receiver
 # How the operator's machine starts the code in membership/; a child of the plugin itself, so that
 # Ctrl-C reaches it.
 DEFAULT_LOCAL_COMMAND = "exec ./membership/run"
+INSTALLED_LOCAL_COMMAND = "exec .venv/bin/kube-nodes-membership"
+"""The same, of a program of others with this package in its own virtual environment `.venv`."""
 
 # A script ends well before this; a host that hangs is given up after it, in seconds.
 HOST_TIMEOUT_SECONDS = 600

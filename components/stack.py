@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kube_nodes.components.cluster_rbac import ClusterRbac
+from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND
 from kube_nodes.components.drain_limit import DrainLimit
 from kube_nodes.components.gpu_runtime import GpuRuntime
 from kube_nodes.components.kube_proxy_certificate import (
@@ -28,14 +29,17 @@ def declare_stack(
     settings: Settings,
     joined: Collection[str] | None = None,
     recorded: Recorded | None = None,
-) -> None:
-    """Declare every resource of the stack, and its outputs.
+    *,
+    local_command: str = DEFAULT_LOCAL_COMMAND,
+) -> dict[str, WorkerNode]:
+    """Declare every resource of the stack, and its outputs; return the nodes by id.
 
     Args:
         settings: the stack's configuration.
         joined: the names of the Nodes that have joined, where the cluster was asked: a node that
             is not among them serves nothing yet, and waits for no wave.
         recorded: what the state holds; needed where a node is lost.
+        local_command: how membership/ is started.
     """
     cluster = settings.cluster
     provider = kubernetes.Provider(
@@ -62,6 +66,7 @@ def declare_stack(
             subject=chosen.subject,
             epoch=chosen.epoch,
             ca_key=read_secret("caKey"),
+            local_command=local_command,
         ),
     )
     check = ServiceCheck(
@@ -92,6 +97,7 @@ def declare_stack(
             static_token=static_token,
             ssh_private_key=ssh_private_key,
             recorded=recorded,
+            local_command=local_command,
         )
 
     new = {
@@ -107,6 +113,7 @@ def declare_stack(
             canary=pool.canary,
             batch=pool.batch,
             waits=lambda node_id: node_id not in new,
+            local_command=local_command,
         )
         drained = [
             each for each in settings.reachable_nodes if each.pool == name and each.is_worker
@@ -118,6 +125,7 @@ def declare_stack(
     pulumi.export("inventory", _inventory(settings, nodes))
     if static_token:
         pulumi.export("staticTokenCsv", static_token.csv)
+    return nodes
 
 
 def _static_token(

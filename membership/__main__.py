@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -138,7 +139,14 @@ def _end(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-if __name__ == "__main__":
+def script() -> NoReturn:
+    """Run as a process of its own."""
+    # Its memory holds secrets: no core dump.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    script()

@@ -14,6 +14,7 @@ _ROOT = Path(__file__).parents[2]
 _PRODUCT = ("components", "fleet", "host", "membership", "model", "render", "review")
 _FILES = [
     _ROOT / "settings.py",
+    _ROOT / "program.py",
     _ROOT / "__main__.py",
     *(file for folder in _PRODUCT for file in sorted((_ROOT / folder).rglob("*.py"))),
 ]
@@ -31,7 +32,8 @@ _ALLOWED = {
     "components": {"model", "render", "settings"},
     "fleet": {"membership", "model", "render", "settings"},
     "review": {"model", "render", "settings"},
-    "__main__": {"components", "fleet", "membership", "model", "settings"},
+    "program": {"components", "fleet", "membership", "model", "settings"},
+    "__main__": {"program"},
 }
 
 
