@@ -119,10 +119,10 @@ def look(settings: Settings, private_key: str | None) -> Look:
     view, found = look_at_cluster(settings)
     expected = {
         node.id: expect_node(settings.cluster, node, settings.binaries_of(node))
-        for node in settings.nodes
+        for node in settings.reachable_nodes
     }
     answers = run_on_all(
-        settings.nodes,
+        settings.reachable_nodes,
         lambda node: render_inspection_script(expected[node.id], drift=True),
         private_key=private_key,
         timeout_seconds=TIMEOUT_SECONDS,

@@ -111,9 +111,8 @@ def test_a_lost_host_goes_and_holds_nobody_up(nodes: NodesStack) -> None:
     changed = nodes.changed_resources(nodes.up())
     print(f"a lost host taken out in {time.monotonic() - begin:.1f} s")
     # An SSH connection to it would be given up after twelve.
-    assert {name for name in changed if "-wave-" not in name} == {
-        *("n3", "n3-prepare", "n3-membership"),
-    }
+    # The first run has told prepare of it already, and the Node's refusal held nothing else up.
+    assert {name for name in changed if "-wave-" not in name} == {"n3-membership"}
     assert "node/n3" not in nodes.kubectl("get", "nodes", "-o", "name").split()
     assert pods_of(nodes, "n3") == []
     assert nodes.ready() == {"n1": "v1.37.2", "n2": "v1.37.2"}
@@ -125,7 +124,7 @@ def test_it_leaves_the_stack_without_a_connection(nodes: NodesStack) -> None:
     remove(nodes, "n3")
     changed = nodes.changed_resources(nodes.up())
     assert changed and all(name.startswith("n3") for name in changed)
-    assert "::n3" not in nodes.state_text()
+    assert "::n3" not in nodes.pulumi("stack", "export")
     secrets = nodes.kubectl("get", "secrets", "-n", "kube-system", "-o", "name")
     assert secrets.count("bootstrap-token-") == 2
     nodes.pulumi("preview", "--expect-no-changes")
