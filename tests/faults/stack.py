@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -98,14 +97,14 @@ class FaultStack(NodesStack):
     def run(self, inject: Injection | None = None, *flags: str) -> Seen:
         """Run `up`; call `inject` as each step begins."""
         log = EventLog(self.lab.path("events.jsonl"))
+        # No pipe: what a killed engine started would hold it open.
+        output = self.lab.path("printed.txt")
         begin = time.monotonic()
-        running = self.start(
-            "up", "--yes", "--skip-preview", "--non-interactive", *flags, *log.flags
-        )
-        lines: list[str] = []
-        assert running.stdout
-        reader = threading.Thread(target=lines.extend, args=(running.stdout,))
-        reader.start()
+        with output.open("w") as file:
+            running = self.start(
+                "up", "--yes", "--skip-preview", "--non-interactive", *flags, *log.flags,
+                output=file,
+            )  # fmt: skip
         steps: list[Step] = []
         while True:
             ended = running.poll() is not None
@@ -117,13 +116,12 @@ class FaultStack(NodesStack):
                 break
             if time.monotonic() - begin > SECONDS:
                 os.killpg(running.pid, signal.SIGKILL)
-                raise AssertionError(f"up did not end within {SECONDS} s: {''.join(lines)}")
+                raise AssertionError(f"up did not end within {SECONDS} s: {output.read_text()}")
             time.sleep(0.02)
-        # What a killed engine started may still hold the pipe.
-        reader.join(timeout=30)
+        printed = output.read_text()
         self.event_logs.append(log.text)
-        self.printed += lines
-        return Seen(running.returncode, "".join(lines), steps, time.monotonic() - begin)
+        self.printed.append(printed)
+        return Seen(running.returncode, printed, steps, time.monotonic() - begin)
 
     def converge(self) -> None:
         """Run the next `up`, and check all that must hold after any fault."""
