@@ -64,12 +64,17 @@ class FaultStack(NodesStack):
         nodes: dict[str, Any] = configuration["config"]["kube-nodes:pools"]["workers"]["nodes"]
         return nodes
 
-    def begin_first_join(self) -> None:
-        """Take n1 out of the cluster, and declare it again: the next `up` joins a clean host."""
+    def begin_removal(self) -> dict[str, Any]:
+        """Declare n1 no more: the next `up` takes it out. Return what was declared."""
         declared = self.configuration()
         without = copy.deepcopy(declared)
         del self.nodes_of(without)["n1"]
         self.configure(without)
+        return declared
+
+    def begin_first_join(self) -> None:
+        """Take n1 out of the cluster, and declare it again: the next `up` joins a clean host."""
+        declared = self.begin_removal()
         self.up()
         self.configure(declared)
 

@@ -156,3 +156,44 @@ def test_what_dies_at_a_step_is_made_good_by_the_next_up(
         stack.converge()
     assert operator.left_of(family, seconds=60) == []
     row.held += 1
+
+
+REMOVALS = (
+    *((ENGINE, step) for step in ("n1-membership", "n1-units", "n1-credentials", "n1-prepare")),
+    *((PLUGIN, step) for step in ("n1-units", "n1-prepare", "n1-token")),
+    *((fault, "n1-units") for fault in (SSHD, REBOOT, CUT, CTRL_C_TWICE)),
+    (CTRL_C, "n1-membership"),
+)
+_LEFT = (
+    "ls -d /var/lib/kubelet /var/lib/kube-proxy /var/lib/kube-nodes /usr/local/bin/kube*"
+    " /etc/kubernetes/* /etc/systemd/system/kube* 2>/dev/null; pgrep -l kube; true"
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "step"), REMOVALS, ids=[f"{f.name}: {s}".replace(" ", "-") for f, s in REMOVALS]
+)
+def test_what_dies_in_a_removal_is_made_good_by_the_next_up(
+    stack: FaultStack, faults: Faults, fault: Fault, step: str
+) -> None:
+    row = faults.tried(fault.name, f"{step} of a removal")
+    declared = stack.begin_removal()
+    family: dict[operator.Process, str] = {}
+
+    def inject(running: subprocess.Popen[str], begun: Step) -> None:
+        if not family and (begun.operation, begun.resource) == ("delete", step):
+            family.update(operator.family(running.pid))
+            fault.inject(Scene(stack, running, begun))
+
+    with stack.undisturbed("n2"):
+        seen = stack.run(inject)
+        assert family, f"{step} never began: {seen.printed}"
+        row.seen.append(seen.end)
+        stack.stack.select()  # takes away the lock of a run that was killed
+        stack.up()
+        stack.assert_held()
+        assert stack.ssh("n1", _LEFT) == ""
+        stack.configure(declared)
+        stack.converge()
+    assert operator.left_of(family, seconds=60) == []
+    row.held += 1
