@@ -24,7 +24,7 @@ def full(host: ScriptHost, folder: str) -> Iterator[Callable[[], str]]:
     assert host.sh(f"df --output=avail {folder} | tail -n 1").strip() == "0"
     try:
         yield lambda: host.sh(
-            f"cd {folder} && find . -type f ! -name filler -exec sha256sum {{}} +"
+            f"cd {folder} && find . -type f -size +0 ! -name filler -exec sha256sum {{}} +"
         )
     finally:
         host.sh(f"rm -f {fill}; mountpoint -q {folder} && umount -l {folder}")

@@ -152,7 +152,10 @@ def test_what_cannot_be_written_changes_nothing_and_is_made_good_by_the_next_run
             refused = host.run(after.units())
             row.seen.append("refused" if refused.status else "nothing of it was needed")
             assert refused.status == 0 or refused.err.strip(), "no word of what is wrong"
-            if refused.status:
+            if refused.status == 0:
+                assert_installed(host, after)
+                assert host.read(EXTRA.path) == changed.content
+            else:
                 assert content() == was
                 _assert_as_before(host, None if first else before, started)
         done = host.run(after.units())
