@@ -117,6 +117,6 @@ test: test-fast ## everything: also plugins, API and lab tests, on real servers 
 	@$(TESTS) -rs tests/lab
 
 .PHONY: test-faults
-test-faults: $(VENV)/.installed ## what make test leaves out: faults of every kind on real hosts; ends with a table
+test-faults: $(VENV)/.installed ## what make test leaves out: faults of every kind on real hosts, in two labs; ends with a table
 	@$(TOOLS)
-	@$(VENV)/bin/pytest -rs tests/faults $(if $(PAGE),--faults-page $(PAGE))
+	@$(VENV)/bin/pytest -n 2 --dist load --maxschedchunk 1 -rs tests/faults $(if $(PAGE),--faults-page $(PAGE))

@@ -18,6 +18,7 @@ from kube_nodes.components.kube_proxy_certificate import (
 from kube_nodes.components.node_pool import NodePool, NodePoolArgs
 from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
+from kube_nodes.components.unfinished import keep_where_unfinished
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.recorded import Recorded
@@ -125,6 +126,7 @@ def declare_stack(
     pulumi.export("inventory", _inventory(settings, nodes))
     if static_token:
         pulumi.export("staticTokenCsv", static_token.csv)
+    keep_where_unfinished([certificate.expires, *(node.answer for node in nodes.values())])
     return nodes
 
 

@@ -13,6 +13,12 @@ die() {
   exit 1
 }
 
+# full FILE: nothing is put in place of which only a part could be written.
+full() {
+  rm -f "$1.new"
+  die "cannot write $1; is the disk full?"
+}
+
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
 
 has() { case " $1 " in *" $2 "*) ;; *) false ;; esac; }
@@ -42,7 +48,7 @@ put() {
   [ "$action" = apply ] || return 0
   place "$1"
   rm -f "$1.kn-new"
-  cat >"$1.kn-new"
+  cat >"$1.kn-new" || full "$1"
   staged "$@"
 }
 

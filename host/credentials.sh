@@ -73,7 +73,7 @@ finish() {
   # changed by hand may keep them from starting, and the Node that kube-proxy waits for is gone.
   case $(head -n 1 "$sums" 2>/dev/null) in
   '' | "# $generation $reapply") turn ;;
-  *) echo "$need" >>"${sums%/*}/restart" && need='' ;;
+  *) echo "$need" >>"${sums%/*}/restart" && need='' || full "$sums" ;;
   esac
   await_all || die "$u did not come up with the new credentials; those before are back"
   open=''

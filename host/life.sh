@@ -12,8 +12,10 @@ life() {
   '') [ ! -e "$conf" ] || die "$conf is of a kubelet that was not set up here; take the host out of its cluster and remove the file" ;;
   *" $generation") die "the host is in cluster ${was% *}, not $cluster; raise the node's generation to move it" ;;
   esac
+  g=$state/generation
+  echo "$cluster $generation" >"$g.new" || full "$g"
   clear_life
-  echo "$cluster $generation" >"$state/generation.new" && mv "$state/generation.new" "$state/generation"
+  mv "$g.new" "$g"
 }
 
 # unknown: a kubelet whose kubeconfig or Node is gone; it writes the one and registers the other when

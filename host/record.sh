@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2013,SC2015,SC2034,SC2086,SC2154
+# shellcheck shell=sh disable=SC2013,SC2015,SC2034,SC2046,SC2086,SC2154
 # What is ours on a host: every path that the units script made is on record in $list.
 # .kn-orig beside a file is the host's own from before us, which comes back in the end.
 state=/var/lib/kube-nodes
@@ -8,13 +8,13 @@ journal=$state/units.journal
 
 # load: what is on record, with old from a run that did not end.
 load() {
-  mkdir -p "$state" && touch "$list" || die "cannot write $list"
+  mkdir -p "$state" && touch "$list" || full "$list"
   old=$(tr -d '?' <"$list" | tr '\n' ' ') ours=$(grep -v '^?' "$list" | tr '\n' ' ')
 }
 
 # note PATH: what we make is on record before it is made, so that a later run can remove it. A ? says
 # that it is not, or no longer, there: what stands there is the host's own.
-note() { grep -qxF -e "$1" -e "?$1" "$list" || echo "?$1" >>"$list"; }
+note() { grep -qxF -e "$1" -e "?$1" "$list" || echo "?$1" >>"$list" || full "$list"; }
 
 # place PATH: record it, and make the folders above it, on record too where they were not there.
 place() {
@@ -39,11 +39,8 @@ original() { ! exists "$1.kn-orig" || mv -fT "$1.kn-orig" "$1"; }
 
 # keep PATH...: what is declared is ours now; the paths given are not any more.
 keep() {
-  {
-    grep '/$' "$list" | tr -d '?'
-    for p in $paths; do echo "$p"; done
-    for p in "$@"; do echo "?$p"; done
-  } >"$list.new" && mv "$list.new" "$list"
+  set -- $(grep '/$' "$list" | tr -d '?') $paths $(for p in "$@"; do echo "?$p"; done)
+  printf '%s\n' "$@" >"$list.new" && mv "$list.new" "$list" || full "$list"
 }
 
 # settled: what is there stays; with the journal the way back goes.

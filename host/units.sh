@@ -6,7 +6,7 @@ reload=''
 
 recover() {
   load
-  rm -f "$journal.new"
+  rm -f "$journal.new" "$state/generation.new"
   [ ! -e "$journal" ] || { revert && again=1 reload=1; }
   for p in $old; do rm -f "$p.kn-old"; done
 }
@@ -46,10 +46,13 @@ drop() {
 }
 
 commit() {
+  set --
   for p in $changes; do
     rm -f "$p.kn-old"
-    if ! exists "$p"; then echo "- $p"; elif has "$ours" "$p"; then echo "= $p"; else echo "+ $p"; fi
-  done >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" || die "cannot write $journal"
+    if ! exists "$p"; then w=-; elif has "$ours" "$p"; then w='='; else w=+; fi
+    set -- "$@" "$w $p"
+  done
+  printf '%s\n' "$@" >"$journal.new" && sync "$journal.new" && mv "$journal.new" "$journal" || full "$journal"
   open=1
   clear_mode .kn-new "$changes" || die "rules of kube-proxy's mode $mode stay: ${said:-kube-proxy --cleanup says nothing}"
   for p in $changes; do

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 from kube_nodes.membership.api import Api, ApiError, Object, segment
 
@@ -31,6 +32,22 @@ def approve(api: Api, manifest: Object, message: str) -> Object | None:
         if error.conflict or error.not_found:
             return None
         raise
+
+
+def oldest_first(manifests: Iterable[Object]) -> list[Object]:
+    """Sort requests by when they were made, the same for everybody who looks.
+
+    Of two requests for one name only the older is approved, also by two approvers at once: who sees
+    the younger one sees the older one, too.
+    """
+    return sorted(manifests, key=_age)
+
+
+def _age(manifest: Object) -> tuple[str, int]:
+    """Times are whole seconds; the version of what nobody has changed yet is of its making."""
+    metadata = manifest["metadata"]
+    version = metadata["resourceVersion"]
+    return metadata["creationTimestamp"], int(version) if version.isdecimal() else 0
 
 
 def outcome(manifest: Object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kube_nodes.membership import nodes, tokens
 from kube_nodes.membership.api import Api, Object
-from kube_nodes.membership.approval import REQUESTS, approve
+from kube_nodes.membership.approval import REQUESTS, approve, oldest_first
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.standing import standing_of
@@ -31,7 +31,9 @@ def approve_all(request: ApproveRequest, progress: Progress) -> str:  # noqa: AR
 
 def _requests(api: Api, request: ApproveRequest) -> list[str]:
     inventory = index_by_name(request.nodes)
-    known = {manifest["metadata"]["name"]: manifest for manifest in api.get(REQUESTS)["items"]}
+    listed = oldest_first(api.get(REQUESTS)["items"])
+    known = {manifest["metadata"]["name"]: manifest for manifest in listed}
+    unsettled: set[str] = set()
     lines = []
     for name, manifest in list(known.items()):
         spec = manifest["spec"]
@@ -45,13 +47,17 @@ def _requests(api: Api, request: ApproveRequest) -> list[str]:
         }
         verdict = judge(asked, inventory, standings)
         subject = f"{verdict.node.id if verdict.node else '-'}: {name}"
-        if not verdict.approve:
+        if verdict.approve and verdict.node and verdict.node.name in unsettled:
+            lines.append(f"{subject} left pending: an older one changed meanwhile; run again")
+        elif not verdict.approve:
             lines.append(f"{subject} left pending ({asked.username}): {verdict.text}")
         elif approved := approve(api, manifest, f"kube-nodes: {verdict.text}"):
             # What comes next is held against it, too.
             known[name] = approved
             lines.append(f"{subject} approved: {verdict.reason} certificate")
         else:
+            # Perhaps somebody else approved it, and then a younger one of its node is a rival.
+            unsettled |= {verdict.node.name} if verdict.node else set()
             lines.append(f"{subject} changed meanwhile; run again")
     return lines
 

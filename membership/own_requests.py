@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 from kube_nodes.membership.api import Api, Object
-from kube_nodes.membership.approval import approve, outcome
+from kube_nodes.membership.approval import approve, oldest_first, outcome
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.standing import standing_of
 from kube_nodes.model.certificate_requests import (
@@ -55,15 +55,19 @@ class OwnRequests:
         Args:
             node: the Node as it is now; None while there is none.
         """
-        for name, manifest in self._manifests.items():
+        for manifest in oldest_first(self._manifests.values()):
+            name = manifest["metadata"]["name"]
             before = self._refused.get(name)
             if outcome(manifest) != "pending" or (before and before.reason not in _PASSING):
                 continue
             verdict = self._judge(manifest, node)
             if verdict.approve:
                 approved = approve(self._api, manifest, f"kube-nodes: {verdict.text}")
+                if approved is None:
+                    # Perhaps by somebody else: a younger request waits until the watch says so.
+                    return
                 # Known at once: the next request is judged before the watch tells of this one.
-                self._manifests[name] = approved or manifest
+                self._manifests[name] = approved
                 self._refused.pop(name, None)
             elif before is None or before.reason != verdict.reason:
                 self._refused[name] = verdict

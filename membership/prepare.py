@@ -48,10 +48,11 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
             drain(api, node, request.drain, progress, remedy=_DRAIN_REMEDY)
         return f"drained for {declared.version}"
     refuse_twins(api, declared.name, request.machine)
+    if request.static_token is not None:
+        # Before a Node is taken out that could not come back.
+        tokens.try_static_token(api, request.static_token, str(declared.bootstrap_user))
     if node is not None and (not nodes.is_joining(node) or nodes.is_elsewhere(node, declared)):
         _take_out(api, node, request, progress)
-    if request.static_token is not None:
-        tokens.try_static_token(api, request.static_token, str(declared.bootstrap_user))
     if request.token is None:
         return "joining"
     end = tokens.open_token(api, request.token, declared.name)

@@ -12,9 +12,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from kube_nodes.membership.api import Api
+from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.approval import approve, outcome
 from kube_nodes.membership.connection import connect
+from kube_nodes.membership.own_requests import OwnRequests
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.certificate_requests import Standing, judge, read_certificate_request
 from kube_nodes.model.host_output import plain
 from kube_nodes.model.requests import JoinRequest
@@ -55,6 +57,33 @@ def test_of_two_racing_requests_with_one_token_only_the_first_is_approved(attack
     assert f"{loser} left pending" in told
     assert f"{winner} was approved for {NODE.id} moments ago" in told
     assert f"{loser} left pending" in attack.approve()
+
+
+def test_of_two_racing_requests_two_approvers_at_once_approve_only_the_older(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has listed both before the other approves: the younger waits for what becomes of it."""
+    names = [f"csr-{letter}" for letter in "ba"]  # the older one is not the first by name
+    for name, key in zip(names, ("p256", "p384"), strict=True):
+        attack.send(replace(CLIENT, key=key), name)
+    joining = OwnRequests(api := Api(connect()), NODE, Progress("test"))
+    for name in names:
+        joining.take(attack.read(name), deleted=False)
+
+    def list_and_be_overtaken(own: Api, path: str, **query: str) -> Object:
+        listed = Api.get(own, path, **query)
+        if path == REQUESTS:
+            assert approve(api, attack.read(names[0]), "another approver")
+        return listed
+
+    overtaken = type("Overtaken", (Api,), {"get": list_and_be_overtaken})
+    with monkeypatch.context() as patch:
+        patch.setattr("kube_nodes.membership.approve.reach", lambda _: overtaken(connect()))
+        told = attack.approve()
+    joining.approve_pending(None)
+    assert attack.approved() == names[:1]
+    assert f"{names[1]} left pending" in told
+    assert f"{names[0]} was approved for {NODE.id} moments ago" in attack.approve()
 
 
 def test_of_two_tokens_that_race_for_one_name_only_its_own_gets_it(attack: Attack) -> None:

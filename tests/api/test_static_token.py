@@ -159,3 +159,17 @@ def test_a_binding_that_approves_the_static_user_or_its_group_unchecked_is_found
         check_cluster(cluster, StaticTokenSettings(user="somebody", group="others"))
         with pytest.raises(MembershipError, match=f"auto-approval .*of {name} unchecked"):
             check_cluster(cluster, StaticTokenSettings(user="me", group="us"))
+
+
+def test_a_node_is_not_taken_out_for_a_token_that_would_not_let_it_in_again(
+    machine: Machine, run: Run
+) -> None:
+    run("prepare", prepare(machine))
+    kubelet = in_background(lambda: machine.kubelet.join(STATIC_TOKEN))
+    assert run("join", join(machine)).status == 0
+    kubelet.join()
+    before = machine.plane.get(machine.path)["metadata"]["uid"]
+    anew = replace(machine.node, generation=2)
+    assert run("prepare", replace(prepare(machine, "f" * 32), node=anew)).status == 1
+    node = machine.plane.get(machine.path)
+    assert (node["metadata"]["uid"], node["spec"].get("unschedulable")) == (before, None)

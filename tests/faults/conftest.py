@@ -18,6 +18,7 @@ from tests.lab.conftest import temporary_lab, why_skipped, wish
 from tests.lab.nodes_stack import copy_project
 
 _FAULTS = Faults()
+_PROPERTY = "faults"
 _PREFACE = (
     "# Faults",
     "",
@@ -55,10 +56,20 @@ def pytest_terminal_summary(
         Path(page).write_text(render_markdown(_FAULTS, _PREFACE), encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def faults() -> Faults:
-    """The table."""
-    return _FAULTS
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take what a test tried; with several workers this runs where all reports come together."""
+    if report.when == "teardown":
+        for name, told in report.user_properties:
+            if name == _PROPERTY:
+                _FAULTS.take(told)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Iterator[Faults]:
+    """What this test tries: rows of the table."""
+    own = Faults()
+    yield own
+    request.node.user_properties.append((_PROPERTY, own.told()))
 
 
 @pytest.fixture(scope="session")

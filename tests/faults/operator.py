@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
 from lab import processes
 
+# Pulumi's own, which looks once in five minutes whether its engine is still there. It is given no
+# secret; the program that it starts for us is not it.
+_LANGUAGE_HOST = re.compile(r"^\S*/pulumi-language-python( |$)")
 # A process: its pid, and when it was started, as a pid is given out again.
 Process = tuple[int, int]
 
@@ -52,7 +56,11 @@ def left_of(family: dict[Process, str], seconds: float) -> list[str]:
     """Return what of it still runs after it had time to end."""
     end = time.monotonic() + seconds
     while True:
-        left = [line for (pid, start), line in family.items() if processes.start_time(pid) == start]
+        left = [
+            line
+            for (pid, start), line in family.items()
+            if processes.start_time(pid) == start and not _LANGUAGE_HOST.search(line)
+        ]
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.1)

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -65,12 +64,17 @@ class FaultStack(NodesStack):
         nodes: dict[str, Any] = configuration["config"]["kube-nodes:pools"]["workers"]["nodes"]
         return nodes
 
-    def begin_first_join(self) -> None:
-        """Take n1 out of the cluster, and declare it again: the next `up` joins a clean host."""
+    def begin_removal(self) -> dict[str, Any]:
+        """Declare n1 no more: the next `up` takes it out. Return what was declared."""
         declared = self.configuration()
         without = copy.deepcopy(declared)
         del self.nodes_of(without)["n1"]
         self.configure(without)
+        return declared
+
+    def begin_first_join(self) -> None:
+        """Take n1 out of the cluster, and declare it again: the next `up` joins a clean host."""
+        declared = self.begin_removal()
         self.up()
         self.configure(declared)
 
@@ -98,14 +102,14 @@ class FaultStack(NodesStack):
     def run(self, inject: Injection | None = None, *flags: str) -> Seen:
         """Run `up`; call `inject` as each step begins."""
         log = EventLog(self.lab.path("events.jsonl"))
+        # No pipe: what a killed engine started would hold it open.
+        output = self.lab.path("printed.txt")
         begin = time.monotonic()
-        running = self.start(
-            "up", "--yes", "--skip-preview", "--non-interactive", *flags, *log.flags
-        )
-        lines: list[str] = []
-        assert running.stdout
-        reader = threading.Thread(target=lines.extend, args=(running.stdout,))
-        reader.start()
+        with output.open("w") as file:
+            running = self.start(
+                "up", "--yes", "--skip-preview", "--non-interactive", *flags, *log.flags,
+                output=file,
+            )  # fmt: skip
         steps: list[Step] = []
         while True:
             ended = running.poll() is not None
@@ -117,13 +121,12 @@ class FaultStack(NodesStack):
                 break
             if time.monotonic() - begin > SECONDS:
                 os.killpg(running.pid, signal.SIGKILL)
-                raise AssertionError(f"up did not end within {SECONDS} s: {''.join(lines)}")
+                raise AssertionError(f"up did not end within {SECONDS} s: {output.read_text()}")
             time.sleep(0.02)
-        # What a killed engine started may still hold the pipe.
-        reader.join(timeout=30)
+        printed = output.read_text()
         self.event_logs.append(log.text)
-        self.printed += lines
-        return Seen(running.returncode, "".join(lines), steps, time.monotonic() - begin)
+        self.printed.append(printed)
+        return Seen(running.returncode, printed, steps, time.monotonic() - begin)
 
     def converge(self) -> None:
         """Run the next `up`, and check all that must hold after any fault."""
@@ -141,19 +144,27 @@ class FaultStack(NodesStack):
         machines = {each["status"]["nodeInfo"]["machineID"] for each in items}
         assert len(machines) == len(hosts), machines
         for host in hosts:
-            looked = self.ssh(host, _LOOK)
-            facts = dict(re.findall(r"^(\w+)=(.*)$", looked, re.M))
-            # kubelet-client-current.pem leads to the one certificate of this generation.
-            assert facts["identities"] == "1", looked
-            assert facts["current"] == "yes", looked
-            assert facts["active"] == "active active active active", looked
-            assert facts["health"] == "ok 200", looked
+            self._assert_host_is_well(host)
             assert ScriptHost(self.lab, self.lab.host(host)).litter() == "", host
         secrets = json.loads(self.kubectl("get", "secrets", "-n", "kube-system", "-o", "json"))
         for secret in secrets["items"]:
             if secret["type"] == "bootstrap.kubernetes.io/token":
                 assert "token-secret" not in secret["data"], "a token is open"
         self.pulumi("preview", "--expect-no-changes", "--non-interactive")
+
+    def _assert_host_is_well(self, host: str) -> None:
+        """What systemd starts again by itself has half a minute for it."""
+        end = time.monotonic() + 30
+        while True:
+            looked = self.ssh(host, _LOOK)
+            facts = dict(re.findall(r"^(\w+)=(.*)$", looked, re.M))
+            well = (facts["active"], facts["health"]) == ("active active active active", "ok 200")
+            if well or time.monotonic() > end:
+                break
+            time.sleep(0.5)
+        assert well, looked
+        # kubelet-client-current.pem leads to the one certificate of this generation.
+        assert (facts["identities"], facts["current"]) == ("1", "yes"), looked
 
     @contextlib.contextmanager
     def undisturbed(self, *hosts: str) -> Iterator[None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,13 +24,13 @@ class Row:
     @property
     def where(self) -> str:
         """What was done, with the steps at which it was done."""
-        places = list(dict.fromkeys(self.places))
+        places = sorted(set(self.places))
         return f"{self.done}: {', '.join(places)}" if any(places) else self.done
 
     @property
     def sight(self) -> str:
         """What was seen, each thing once, with how often."""
-        counted = {each: self.seen.count(each) for each in self.seen}
+        counted = {each: self.seen.count(each) for each in sorted(self.seen)}
         return "; ".join(f"{each} ({n})" if n > 1 else each for each, n in counted.items())
 
     @property
@@ -39,7 +40,7 @@ class Row:
 
 
 class Faults:
-    """What a session tried. A case that did not end in `held` failed."""
+    """What was tried. A case that did not end in `held` failed."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
@@ -54,15 +55,29 @@ class Faults:
         """Say why a fault was not tried."""
         self._rows.setdefault(done, Row(done)).skipped = f"not tried: {why}"
 
+    def told(self) -> list[dict[str, Any]]:
+        """Return all rows as plain values, to be sent from one process to another."""
+        return [asdict(row) for row in self._rows.values()]
+
+    def take(self, told: Iterable[dict[str, Any]]) -> None:
+        """Add what a test tried, in whichever process it ran."""
+        for each in told:
+            row = self._rows.setdefault(each["done"], Row(each["done"]))
+            row.places += each["places"]
+            row.seen += each["seen"]
+            row.held += each["held"]
+            row.skipped = each["skipped"]
+
     @property
     def rows(self) -> list[Row]:
-        return list(self._rows.values())
+        """All kinds, in the same order whatever was tried first."""
+        return [row for _, row in sorted(self._rows.items())]
 
     @property
     def sum(self) -> str:
         """Count all cases."""
         tried, held = sum(len(row.places) for row in self.rows), sum(row.held for row in self.rows)
-        return f"{tried} faults tried, {held} converged with all that must hold."
+        return f"{tried} faults were tried; in {held} of them all that must hold held."
 
 
 def render_console(faults: Faults) -> str:

@@ -10,15 +10,17 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from lab import lifecycle, processes
 from tests.faults import network
+from tests.faults.disks import Disk, full, full_run, read_only
 from tests.faults.events import Step
 from tests.faults.stack import FaultStack, Seen
 from tests.faults.table import Faults
+from tests.lab.host_script.script_host import ScriptHost
 
 HOST = "n1"
 
@@ -189,6 +191,41 @@ def test_a_crowd_at_sshds_door_for_20_seconds(stack: FaultStack, faults: Faults)
             seen: Seen = stack.run()
             timer.join()
         row.seen.append(seen.end)
+        stack.converge()
+    row.held += 1
+
+
+@pytest.mark.parametrize(
+    ("disk", "begin"),
+    [
+        (Disk(name="disk full: /run", folder="/run", spoil=full_run), FaultStack.begin_update),
+        (
+            Disk(name="disk full: /var/lib/kube-nodes", folder="/var/lib/kube-nodes", spoil=full),
+            FaultStack.begin_update,
+        ),
+        (Disk(name="read-only /etc", folder="/etc", spoil=read_only), FaultStack.begin_new_life),
+    ],
+    ids=lambda each: each.name.replace(" ", "-") if isinstance(each, Disk) else "",
+)
+def test_a_disk_that_cannot_be_written_is_an_error_and_the_other_node_goes_on(
+    stack: FaultStack, faults: Faults, disk: Disk, begin: Callable[[FaultStack], None]
+) -> None:
+    """As in test_host_script, and by a whole `up`."""
+    kind = "an update" if begin is FaultStack.begin_update else "a new life"
+    row = faults.tried(f"{disk.name}, for a whole `up`", kind)
+    begin(stack)
+    host = ScriptHost(stack.lab, stack.lab.host(HOST))
+    host.sh("touch /run/began")
+    with stack.undisturbed("n2"):
+        with disk.spoil(host, disk.folder) as content:
+            was = content()
+            started = stack.start_times(HOST)
+            seen = stack.run()
+            assert seen.status > 0
+            assert content() == was
+            if kind == "an update":
+                assert stack.start_times(HOST) == started
+        row.seen.append("an error, nothing half-written")
         stack.converge()
     row.held += 1
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -72,7 +72,9 @@ class NodesStack:
         self.lab = lab_spec.require(self.lab.directory)
         return self.lab
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, output: int | IO[str] = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         """Start the CLI in a process group of its own."""
         return subprocess.Popen(
             ["pulumi", *arguments, "--stack", self.stack.name],
@@ -80,7 +82,7 @@ class NodesStack:
             env=self.stack.environment(),
             text=True,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )

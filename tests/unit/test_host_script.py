@@ -148,7 +148,34 @@ def test_stripping_does_not_change_what_a_source_means(source: Path) -> None:
 def test_the_constant_shell_stays_small() -> None:
     empty = units(files=[])
     assert len(empty) < 13_400
-    assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 5_300
+    assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 5_400
+
+
+def test_a_file_of_which_only_a_part_could_be_written_is_not_put_in_place(tmp_path: Path) -> None:
+    """A limit on a file's size stands for a disk that is full."""
+    target = tmp_path / "config.yaml"
+    target.write_text("before\n")
+    script = "\n".join(
+        [
+            "action=apply node=n1",
+            host_script.constant_shell("base"),
+            "place() { :; }",
+            "chown() { :; }",
+            "ulimit -f 1",
+            "trap leave EXIT",
+            f"put {target} 0600 kubelet <<'END'",
+            *["other"] * 2000,
+            "END",
+            'echo "changes $changes"',
+        ]
+    )
+    done = subprocess.run(
+        ["sh"], input=script, cwd=tmp_path, text=True, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"n1: cannot write {target}; is the disk full?" in done.stderr
+    assert target.read_text() == "before\n"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_scripts_end_with_the_line_that_the_receiver_looks_for() -> None:

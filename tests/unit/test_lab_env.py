@@ -47,7 +47,7 @@ def test_everything_of_the_engine_is_in_the_labs_folder() -> None:
     made = variables()
 
     assert made["PULUMI_HOME"] == "/labs/one/pulumi-home"
-    assert made["PULUMI_BACKEND_URL"] == "file:///labs/one/backend"
+    assert made["PULUMI_BACKEND_URL"] == "file:///labs/one/backend?metadata=skip"
     assert made["PULUMI_CONFIG_PASSPHRASE_FILE"] == "/labs/one/passphrase"
     assert made["KUBECONFIG"] == "/labs/one/kubeconfig"
     assert made["SSH_AUTH_SOCK"] == "/labs/one/ssh/agent.sock"
