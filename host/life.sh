@@ -31,11 +31,10 @@ unknown() {
 
 # kept: what a renewal that was cut has put aside is there again; a certificate that came meanwhile stays.
 kept() {
-  exists "$conf.kn-kept" || return 0
-  for p in "$client" "$serving"; do
-    if [ -e "$p" ]; then rm -f "$p.kn-kept"; elif exists "$p.kn-kept"; then mv -fT "$p.kn-kept" "$p"; fi
+  for p in "$client" "$serving" "$conf"; do
+    exists "$p.kn-kept" || continue
+    if [ "$p" != "$conf" ] && [ -e "$p" ]; then rm "$p.kn-kept"; else mv -fT "$p.kn-kept" "$p"; fi
   done
-  mv -fT "$conf.kn-kept" "$conf"
 }
 
 # clear_life: pods, the kubelet's identity and state; volumes are unmounted first, never deleted through.

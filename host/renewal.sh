@@ -36,7 +36,9 @@ renew() {
 renewed() {
   [ -n "$before" ] || return 0
   while [ ! -e "$client" ] || [ "$(own "$client" CERTIFICATE)" = "$before" ]; do
-    [ $(($(date +%s) - ${since%.*})) -lt "$wait" ] || return
+    [ $(($(date +%s) - ${since%.*})) -lt "$wait" ] ||
+      die "no new certificate came within $wait s: see \`journalctl -u kubelet\`, and whether the cluster approves a" \
+        "node's own renewal (a binding to the ClusterRole …:selfnodeclient); those of before are back"
     sleep 0.1
   done
   kept && echo "$epoch" >"$record" || die "cannot write $record"

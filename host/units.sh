@@ -130,8 +130,7 @@ finish() {
     e=$(why "$u")
     die "$u did not come up: ${e:-its journal says nothing}${open:+; what was there before is put back}"
   fi
-  renewed || die "no new certificate came within $wait s: see \`journalctl -u kubelet\`, and whether the cluster approves a" \
-    "node's own renewal (ClusterRoleBinding to selfnodeclient); the one of before is back"
+  renewed
   settled
 }
 
