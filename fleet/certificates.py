@@ -81,9 +81,7 @@ def look(stack: Stack, now: datetime.datetime) -> Look:
     """Look at the stack's own certificates and at those of all hosts, all at once."""
     settings = stack.settings
     expected = {
-        node.id: certificates_alone(
-            expect_node(settings.cluster, node, settings.binaries_of(node))
-        )
+        node.id: certificates_alone(expect_node(settings.cluster, node, settings.binaries_of(node)))
         for node in settings.reachable_nodes
     }
     answers = run_on_all(
