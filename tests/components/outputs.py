@@ -66,5 +66,5 @@ def _request(subject: tuple[tuple[str, str], ...]) -> str:
 
 
 @cache
-def _signed(request: str, name: str) -> str:  # noqa: ARG001 - each resource has its own
+def _signed(request: str, name: str) -> str:
     return issue(request, materials()["ca"], materials()["ca_key"])

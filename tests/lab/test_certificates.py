@@ -185,7 +185,7 @@ def test_another_ssh_key_user_and_port_restart_nothing(nodes: NodesStack, unmove
         steps = ("preflight", "credentials", "units", "membership", "service-check")
         assert {f"{host}-{step}" for host in _BOTH for step in steps} <= changed
         _set_ssh_key(nodes, pair.private)
-        values = {"options.ssh.user": "admin", "options.ssh.port": 2222}
+        values: dict[str, str | int] = {"options.ssh.user": "admin", "options.ssh.port": 2222}
         with _only_key_of_admin(nodes, pair.public), nodes.changed(values):
             nodes.up()
             nodes.pulumi("preview", "--expect-no-changes")
@@ -212,7 +212,10 @@ def test_kube_proxys_certificate_is_renewed_by_its_epoch(
 ) -> None:
     before = {host: nodes.start_times(host) for host in _BOTH}
     numbers = {host: _proxys_number(nodes, host) for host in _BOTH}
-    values = {"kubeProxyCertificate.epoch": epoch, "kubeProxyCertificate.issuer": issuer}
+    values: dict[str, str | int] = {
+        "kubeProxyCertificate.epoch": epoch,
+        "kubeProxyCertificate.issuer": issuer,
+    }
     with nodes.changed(values):
         if issuer == "ca":
             _set_ca_key(nodes)
