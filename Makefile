@@ -61,6 +61,10 @@ verify: $(VENV)/.installed ## compare every host and Node with what is declared;
 drift: $(VENV)/.installed ## show what was changed by hand, with diffs; REPAIR=1 has the next up put it right, JSON=1
 	@$(IN_STACK) $(RUN) kube_nodes.fleet drift --stack $(STACK) $(if $(REPAIR),--repair) $(if $(JSON),--json)
 
+.PHONY: certificates
+certificates: $(VENV)/.installed ## show when every certificate ends, soonest first; DAYS=30 fails for what ends sooner; JSON=1
+	@$(IN_STACK) $(RUN) kube_nodes.fleet certificates --stack $(STACK) $(if $(DAYS),--days $(DAYS)) $(if $(JSON),--json)
+
 .PHONY: approve
 approve: $(VENV)/.installed ## approve pending certificate requests of declared nodes; close tokens, undo cordons left behind
 	@$(IN_STACK) pulumi stack output inventory --show-secrets --stack $(STACK) | ./membership/run approve

@@ -11,14 +11,13 @@ import pulumi_tls as tls
 from cryptography import x509
 
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command
+from kube_nodes.model.certificate_checks import WARN_DAYS
 from kube_nodes.model.certificate_requests import KUBE_PROXY_USER
 from kube_nodes.model.client_certificates import find_certificate_faults
 from kube_nodes.model.cluster import Cluster
+from kube_nodes.model.pem import signing_certificate
 from kube_nodes.model.requests import SignRequest
 from kube_nodes.model.subjects import Subject
-
-# Time for a few maintenance windows.
-_WARN_DAYS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +94,8 @@ class KubeProxyCertificate(pulumi.ComponentResource):
         """Sign with the CA's key; it is in the state then, encrypted."""
         return tls.LocallySignedCert(
             name,
-            ca_cert_pem=args.cluster.ca_certificate,
+            # Of several the one that signs: another one beside it issues nothing anew.
+            ca_cert_pem=signing_certificate(args.cluster.ca_certificate),
             ca_private_key_pem=args.ca_key,
             cert_request_pem=self._request.cert_request_pem,
             allowed_uses=["client_auth", "digital_signature", "key_encipherment"],
@@ -130,7 +130,7 @@ class KubeProxyCertificate(pulumi.ComponentResource):
         """Read when the certificate expires, and warn in time: nothing renews it by itself."""
         end = x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
         left = end - datetime.datetime.now(datetime.UTC)
-        if left.days < _WARN_DAYS:
+        if left.days < WARN_DAYS:
             pulumi.log.warn(
                 f"kube-proxy's certificate expires in {left.days} days; raise"
                 f" kubeProxyCertificate.epoch to {epoch + 1} to renew it",

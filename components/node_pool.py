@@ -92,17 +92,21 @@ class NodePool(pulumi.ComponentResource):
         """Stand between a wave and the one before it; run when something behind it changes."""
         name = f"{self._name}-wave-{number}"
         behind = "".join(self._args.nodes[node_id].digest for node_id in wave)
-        request = GateRequest(
-            cluster=self._args.cluster,
-            name=name,
-            before=tuple(_wave_node(self._args.nodes[node_id].node) for node_id in before),
-            digest=hashlib.sha256(behind.encode()).hexdigest(),
+        # kube-proxy's certificate is in none of those texts, and one for all nodes.
+        certificate = self._args.nodes[wave[0]].kube_proxy_certificate
+        request = pulumi.Output.from_input(certificate).apply(
+            lambda pem: GateRequest(
+                cluster=self._args.cluster,
+                name=name,
+                before=tuple(_wave_node(self._args.nodes[node_id].node) for node_id in before),
+                digest=hashlib.sha256(f"{behind}{pem}".encode()).hexdigest(),
+            ).to_json()
         )
         awaited = [self.nodes[node_id].last for node_id in before if self._args.waits(node_id)]
         return local_command(
             name,
             "gate",
-            request.to_json(),
+            request,
             local=self._args.local_command,
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[*awaited, *([earlier] if earlier else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection
 
 import pulumi
@@ -20,6 +21,8 @@ from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
 from kube_nodes.components.unfinished import keep_where_unfinished
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
+from kube_nodes.model.certificate_lives import authority_lives
+from kube_nodes.model.findings import Level
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.recorded import Recorded
 from kube_nodes.model.requests import ApproveRequest
@@ -123,6 +126,7 @@ def declare_stack(
         options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac, limit])
         nodes |= NodePool(name, pool_args, options).nodes
     _export(certificate, nodes)
+    pulumi.export("caCertificateExpires", _authority_expiry(cluster.ca_certificate))
     pulumi.export("inventory", _inventory(settings, nodes))
     if static_token:
         pulumi.export("staticTokenCsv", static_token.csv)
@@ -161,6 +165,16 @@ def _inventory(settings: Settings, nodes: dict[str, WorkerNode]) -> pulumi.Outpu
         lambda all_: ApproveRequest(cluster=cluster, nodes=tuple(all_)).to_json()
     )
     return pulumi.Output.secret(inventory)
+
+
+def _authority_expiry(ca_certificate: str) -> str:
+    """Say when the first of the CA's certificates ends; warn in time of each, in a preview too."""
+    now = datetime.datetime.now(datetime.UTC)
+    lives = list(authority_lives(ca_certificate, now))
+    for each in lives:
+        if each.level is not Level.OK:
+            pulumi.log.warn("; ".join(str(finding) for finding in each.findings))
+    return min(f"{each.ends:%Y-%m-%dT%H:%M:%SZ}" for each in lives if each.ends)
 
 
 def _export(certificate: KubeProxyCertificate, nodes: dict[str, WorkerNode]) -> None:

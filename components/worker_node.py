@@ -38,6 +38,7 @@ from kube_nodes.model.requests import (
     render_taints,
 )
 from kube_nodes.render.host_files import (
+    read_run_id,
     render_node_credentials,
     render_node_preflight,
     render_node_service_check,
@@ -137,7 +138,7 @@ class WorkerNode(pulumi.ComponentResource):
         verified: command.local.Command | command.remote.Command = units
         if prepare:
             verified = self._membership(prepare, credentials, units)
-        check = self._service_check(units, verified)
+        check = self._service_check(credentials, units, verified)
         self.last = check
         # As it was written and seen: a held node may be declared otherwise.
         self.digest = units.stdin.apply(lambda text: _sha256(text or ""))
@@ -350,17 +351,22 @@ class WorkerNode(pulumi.ComponentResource):
         )
 
     def _service_check(
-        self, units: command.remote.Command, verified: pulumi.Resource
+        self,
+        credentials: command.remote.Command,
+        units: command.remote.Command,
+        verified: pulumi.Resource,
     ) -> command.remote.Command:
-        """Curl a Service from the node, again after each run of its units."""
+        """Curl a Service from the node, again after each run of what kube-proxy is started by."""
         args = self._args
-        text = pulumi.Output.all(args.service_check.url, units.stdout).apply(
+        # Its run's id alone, which is no secret: the text is to be read in a preview.
+        written = pulumi.Output.unsecret(credentials.stdout.apply(read_run_id))
+        text = pulumi.Output.all(args.service_check.url, units.stdout, written).apply(
             lambda values: render_node_service_check(
                 args.node,
                 url=values[0],
                 ca_certificate=args.service_check.ca_certificate,
                 timeout_seconds=args.service_check.timeout_seconds,
-                units_run=values[1],
+                runs=(read_run_id(values[1]), values[2]),
             )
         )
         return remote_command(

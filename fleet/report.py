@@ -12,7 +12,7 @@ from rich.text import Text
 
 from kube_nodes.model.findings import Finding, Level, has_failed
 
-_STYLES = {Level.OK: "green", Level.NOTE: "yellow", Level.FAILED: "bold red"}
+STYLES = {Level.OK: "green", Level.NOTE: "yellow", Level.FAILED: "bold red"}
 CLUSTER = "(cluster)"
 
 
@@ -44,7 +44,7 @@ def report(
     console.print(_table(nodes, found))
     for finding in found:
         if show_all or finding.level is not Level.OK:
-            line = Text(f"{finding.level:11} ", _STYLES.get(finding.level, ""))
+            line = Text(f"{finding.level:11} ", STYLES.get(finding.level, ""))
             console.print(line.append(str(finding), ""), highlight=False)
     return int(failed)
 
@@ -55,5 +55,5 @@ def _table(nodes: Sequence[str], findings: Sequence[Finding]) -> Table:
         own = [each.level for each in findings if (each.node or CLUSTER) == node]
         result = next((level for level in (Level.FAILED, Level.NOTE) if level in own), Level.OK)
         counts = [str(own.count(level)) for level in Level]
-        table.add_row(node, Text(result, _STYLES[result]), *counts)
+        table.add_row(node, Text(result, STYLES[result]), *counts)
     return table

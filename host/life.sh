@@ -1,6 +1,8 @@
-# shellcheck shell=sh disable=SC2015,SC2154
+# shellcheck shell=sh disable=SC2015,SC2034,SC2154
 # One life of a node is a generation in a cluster: it begins on a host without pods and identity.
 conf=/etc/kubernetes/kubelet.conf
+client=$root/pki/kubelet-client-current.pem
+serving=$root/pki/kubelet-server-current.pem
 
 # life: end an earlier one, and refuse to end one that is not ours. Beside kube-proxy alone runs a
 # kubelet that is somebody else's.
@@ -22,12 +24,19 @@ life() {
 # it starts, and only then. Only root reads what identifies it.
 unknown() {
   has "$(echo "$units" | tr '=' ' ')" kubelet || return
-  c=$root/pki/kubelet-client-current.pem
   for f in "$conf" "$root"/pki/kubelet-*-current.pem; do [ ! -e "$f" ] || { chown 0:0 "$f" && chmod 600 "$f"; }; done
-  [ -e "$c" ] || return
+  [ -e "$client" ] || return
   [ -e "$conf" ] || return 0
-  curl -q -s --noproxy '*' -m 5 --cert "$c" --cacert "$(sed -n 's/^ *certificate-authority: *//p' "$conf")" \
+  curl -q -s --noproxy '*' -m 5 --cert "$client" --cacert "$(sed -n 's/^ *certificate-authority: *//p' "$conf")" \
     -w '%{http_code}' "$server/api/v1/nodes/$node" | grep -q '404$'
+}
+
+# kept: what a renewal that was cut has put aside is there again; a certificate that came meanwhile stays.
+kept() {
+  for p in "$client" "$serving" "$conf"; do
+    exists "$p.kn-kept" || continue
+    if [ "$p" != "$conf" ] && [ -e "$p" ]; then rm "$p.kn-kept"; else mv -fT "$p.kn-kept" "$p"; fi
+  done
 }
 
 # clear_life: pods, the kubelet's identity and state; volumes are unmounted first, never deleted through.

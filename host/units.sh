@@ -4,9 +4,14 @@
 # commit; until then the next run puts .kn-old back.
 reload=''
 
+# Where there is an epoch, renewal.sh has its own.
+renew() { :; }
+renewed() { :; }
+
 recover() {
   load
-  rm -f "$journal.new" "$state/generation.new"
+  rm -f "$journal.new" "$state/generation.new" "$conf.kn-new"
+  kept
   [ ! -e "$journal" ] || { revert && again=1 reload=1; }
   for p in $old; do rm -f "$p.kn-old"; done
 }
@@ -20,7 +25,8 @@ revert() {
 }
 
 undo() {
-  revert
+  kept
+  [ ! -e "$journal" ] || revert
   reload=1
   restart
   rm -f "$journal"
@@ -119,6 +125,7 @@ finish() {
   stale
   need="$need $(cat "$state/restart" 2>/dev/null)"
   ! unknown || need="$need kubelet"
+  renew
   [ -z "$changes" ] || commit
   [ -z "${need# }$reload" ] || restart
   for u in $units; do switch_on "${u%%=*}"; done
@@ -126,6 +133,7 @@ finish() {
     e=$(why "$u")
     die "$u did not come up: ${e:-its journal says nothing}${open:+; what was there before is put back}"
   fi
+  renewed
   settled
 }
 
@@ -141,7 +149,7 @@ remove() {
   for p in $old; do rm -f "$p.kn-new" "$p.kn-old" "$p.kn-part" && original "$p"; done
   for p in $(echo "$old" | tr ' ' '\n' | sort -r); do [ ! -d "$p" ] || rmdir "$p" 2>/dev/null; done
   [ -z "$reload" ] || systemctl daemon-reload
-  rm -rf "$state/generation" "$state/restart" "$list" "$sent"
+  rm -rf "$state/generation" "$state/certificates" "$state/restart" "$list" "$sent"
   rmdir "$root" "$state" 2>/dev/null
   result
 }

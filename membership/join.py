@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import queue
 import time
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ _TICK_SECONDS = 0.25
 # The API server can take a new kubelet for anonymous for half a minute; then the request comes.
 _SERVING_SECONDS = 45.0
 _REOPEN_SECONDS = 8 * 60.0
+# So much may the host's clock be ahead of the API server's.
+_CLOCK_SECONDS = 5.0
 _NODES = "/api/v1/nodes"
 
 
@@ -168,15 +171,19 @@ class _Arrival:
         return "the kubelet's client certificate request"
 
     def _missing_serving(self, node: Object) -> str:
-        """A new node is not left without its serving certificate: no logs, no exec.
+        """A node that asked for one is not left without its serving certificate: no logs, no exec.
 
         One that got no client certificate in this join has its identity from before.
         """
-        if not self._is_new:
+        if self._run.renewed:
+            asked = self._run.kubelet_seconds or 0.0
+            since = datetime.datetime.fromtimestamp(asked - _CLOCK_SECONDS, datetime.UTC)
+            begin = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        elif self._is_new and {"approved", "issued"} & set(self._requests.client_states()):
+            begin = node["metadata"]["creationTimestamp"]
+        else:
             return ""
-        if not {"approved", "issued"} & set(self._requests.client_states()):
-            return ""
-        if self._requests.served_at >= node["metadata"]["creationTimestamp"]:
+        if self._requests.served_at >= begin:
             return ""
         if self._serving_until is None:
             self._serving_until = time.monotonic() + _SERVING_SECONDS

@@ -26,11 +26,13 @@ class Started:
     """/etc/machine-id of the host."""
     kubelet_seconds: float | None = None
     """Seconds of the host's clock just before it started the kubelet."""
+    renewed: bool = False
+    """It was started to get new certificates."""
 
 
 def read_runs(*stdouts: str) -> Started:
-    """Read `machine ID` and the last `restarted kubelet SECONDS` that the host's scripts print."""
-    machine, times = None, []
+    """Read `machine ID`, the last `restarted kubelet SECONDS` and `renewed kubelet`."""
+    machine, times, renewed = None, [], False
     for line in "\n".join(stdouts).splitlines():
         match line.split():
             case ["machine", value]:
@@ -39,9 +41,11 @@ def read_runs(*stdouts: str) -> Started:
                 with contextlib.suppress(ValueError):
                     if math.isfinite(seconds := float(value)):
                         times.append(seconds)
+            case ["renewed", "kubelet"]:
+                renewed = True
             case _:
                 continue
-    return Started(machine_id=machine, kubelet_seconds=max(times, default=None))
+    return Started(machine_id=machine, kubelet_seconds=max(times, default=None), renewed=renewed)
 
 
 def why_not_ready(api: Api, node: Object | None, declared: DeclaredNode, run: Started) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -37,7 +37,7 @@ def judge_certificate(
     try:
         chain = x509.load_pem_x509_certificates(pem.encode())
         faults = list(_faults(expected, chain, ca_certificate))
-        life, level = _life(expected, chain[0], now)
+        life, level = judge_life(chain[0], now, renews=expected.renews)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         value = f"can't be read ({type(error).__name__})"
         return _finding(expected, Level.FAILED, anew, value, "it is damaged")
@@ -76,20 +76,26 @@ def _faults(
     missing = {ipaddress.ip_address(each) for each in expected.addresses} - _addresses(leaf)
     if missing:
         yield f"is not good for {', '.join(sorted(map(str, missing)))}"
-    if not _is_vouched_for(chain, x509.load_pem_x509_certificates(ca_certificate.encode())):
+    if find_authority(chain, x509.load_pem_x509_certificates(ca_certificate.encode())) is None:
         issuer = leaf.issuer.rfc4514_string()[:100]
         yield f"was not issued by the cluster's CA, but by {issuer}"
 
 
-def _is_vouched_for(chain: list[x509.Certificate], authorities: list[x509.Certificate]) -> bool:
-    """Follow the file's own chain upwards until one of the CA's certificates has signed."""
-    current, others = chain[0], chain[1:10]
+def find_authority(
+    chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]
+) -> int | None:
+    """Say which of the CA's certificates vouches for the first of a file's; None: none does.
+
+    The file's own chain is followed upwards until one of them has signed.
+    """
+    current, others = chain[0], list(chain[1:10])
     while True:
-        if any(_issued(current, authority) for authority in authorities):
-            return True
+        for number, authority in enumerate(authorities):
+            if _issued(current, authority):
+                return number
         above = next((each for each in others if _issued(current, each)), None)
         if above is None:
-            return False
+            return None
         others.remove(above)
         current = above
 
@@ -102,10 +108,17 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _life(
-    expected: ExpectedCertificate, leaf: x509.Certificate, now: datetime.datetime
+def judge_life(
+    certificate: x509.Certificate, now: datetime.datetime, *, renews: bool = False
 ) -> tuple[str, Level]:
-    begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    """Say how long a certificate lasts, and what that means.
+
+    Args:
+        certificate: of it only the times are looked at.
+        now: the time to compare them with.
+        renews: whether the kubelet renews it by itself.
+    """
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     days = (end - now).days
     until = f"{end:%Y-%m-%d}"
     if now >= end:
@@ -113,7 +126,7 @@ def _life(
     if now < begin:
         return f"is valid from {begin:%Y-%m-%dT%H:%M:%SZ} on, which is still to come", Level.FAILED
     text = f"{days} days left, until {until}"
-    if expected.renews:
+    if renews:
         return text, Level.FAILED if now - begin > (end - begin) * RENEWED_BY else Level.OK
     return text, Level.NOTE if days < WARN_DAYS else Level.OK
 

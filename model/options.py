@@ -218,6 +218,11 @@ class NodeOptions(Declaration):
         description="What the node joins with: `bootstrap`, a token of its own that is open only "
         "while it joins, or `static`, the one token of `staticToken`.",
     )
+    kubelet_certificate_epoch: Annotated[int, between(1, 1000000)] = Field(
+        1,
+        description="Raise it to have the kubelet get new certificates with the one it has, such as"
+        " from a new CA; nothing is drained.",
+    )
     ssh: SshOptions = Field(SshOptions(), description="How to reach the host.")
     mirrors: list[Annotated[str, AfterValidator(check_mirror)]] = Field(
         [],

@@ -29,8 +29,16 @@ def check_ca_certificates(value: str) -> str:
         if certificate.not_valid_after_utc < datetime.now(UTC):
             day = certificate.not_valid_after_utc.date()
             raise ValueError(f"!expired on {day}; give the cluster's present ca.crt")
-    encoding = serialization.Encoding.PEM
-    return "".join(each.public_bytes(encoding).decode() for each in certificates)
+    return "".join(map(_to_pem, certificates))
+
+
+def signing_certificate(certificates: str) -> str:
+    """Give the first of the CA's certificates, PEM: the one whose key signs."""
+    return _to_pem(x509.load_pem_x509_certificate(certificates.encode()))
+
+
+def _to_pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -120,6 +120,7 @@ def render_node_units(cluster: Cluster, node: Node, binaries: Binaries | None) -
         node_id=node.id,
         generation=node.generation,
         reapply=node.reapply,
+        certificate_epoch=node.options.kubelet_certificate_epoch,
         cluster_uid=cluster.uid,
         api_server=cluster.server,
         files=node_files(cluster, node),
@@ -130,18 +131,28 @@ def render_node_units(cluster: Cluster, node: Node, binaries: Binaries | None) -
     )
 
 
-def render_node_service_check(
-    node: Node, *, url: str, ca_certificate: str | None, timeout_seconds: int, units_run: str
-) -> str:
-    """Render the script that curls a Service; `units_run` is what the units script printed."""
-    run_id = units_run[:100].partition("\n")[0].removeprefix("run ")
+def read_run_id(printed: str) -> str:
+    """Take from what a changing script printed the id of its run."""
+    run_id = printed[:100].partition("\n")[0].removeprefix("run ")
     if not RUN_ID.fullmatch(run_id):
         # A host that prints something else is not to stop the program, and with it the other nodes.
-        run_id = hashlib.sha256(units_run.encode()).hexdigest()
+        run_id = hashlib.sha256(printed.encode()).hexdigest()
+    return run_id
+
+
+def render_node_service_check(
+    node: Node,
+    *,
+    url: str,
+    ca_certificate: str | None,
+    timeout_seconds: int,
+    runs: Sequence[str],
+) -> str:
+    """Render the script that curls a Service; `runs` are the ids of the runs that it proves."""
     return render_service_check_script(
         node_id=node.id,
         url=url,
-        run_id=run_id,
+        run_id=hashlib.sha256("\n".join(runs).encode()).hexdigest(),
         ca_pem=ca_certificate or "",
         accept=("200", "401", "403") if ca_certificate else ("200",),
         wait_seconds=timeout_seconds,

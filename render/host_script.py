@@ -148,13 +148,15 @@ def render_units_script(
     directories: Iterable[Directory] = (),
     units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
     reapply: int = 0,
+    certificate_epoch: int = 1,
     wait_seconds: int = 60,
     kubelet_root: str = "/var/lib/kubelet",
 ) -> str:
     """Return the script that installs binaries, configuration and units (nothing secret).
 
     Where a kubelet is among the units, it first clears the host of an earlier generation (pods,
-    identity, mounts); its remove action does the same at the end. `api_server` is the URL that
+    identity, mounts); its remove action does the same at the end. With another certificate_epoch
+    the kubelet gets new certificates, and keeps all else. `api_server` is the URL that
     the kubeconfig files name: the kubelet of another one is never removed.
     """
     units = tuple(units)
@@ -166,19 +168,8 @@ def render_units_script(
     parts = [
         _header("units", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root),
         *_settings(life),
-        *(
-            constant_shell(name)
-            for name in (
-                "base",
-                "record",
-                "version",
-                "programs",
-                "units",
-                "proxy_cleanup",
-                "pods",
-                "life",
-            )
-        ),
+        *(constant_shell(name) for name in UNITS_SHELL),
+        *_renewal(certificate_epoch),
         # What can fail for reasons of others, downloads, comes before an earlier life is ended.
         "begin\n",
         *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
@@ -366,6 +357,11 @@ def _header(
 
 def _settings(settings: dict[str, str]) -> list[str]:
     return [f"{name}={shell_word(value)}\n" for name, value in settings.items()]
+
+
+def _renewal(epoch: int) -> list[str]:
+    """Let an epoch above the first be compared with the host's; the first is no renewal."""
+    return [*_settings({"epoch": str(int(epoch))}), constant_shell("renewal")] if epoch > 1 else []
 
 
 def _directories(directories: Iterable[Directory]) -> list[str]:

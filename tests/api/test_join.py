@@ -274,6 +274,24 @@ def test_a_renewal_is_approved_and_one_for_a_foreign_address_is_not(
     assert [condition["type"] for condition in conditions] == ["Approved"]
 
 
+def test_after_a_renewal_the_serving_certificate_is_waited_for(member: Machine, run: Run) -> None:
+    """The kubelet gave its own up, and asks for one some time after it reports."""
+    started = time.time() + 6  # what it had before does not count
+    time.sleep(7)
+    member.kubelet.report()
+    asked: list[str] = []
+
+    def ask() -> None:
+        time.sleep(1)
+        asked.append(member.kubelet.request_serving())
+
+    thread = in_background(ask)
+    stdout = f"run 1\nrestarted kubelet {started}\nrenewed kubelet\n"
+    assert run("join", member.join(runs=Runs(units=stdout))).status == 0
+    thread.join()
+    assert member.plane.get(f"{REQUESTS}/{asked[0]}")["status"]["certificate"]
+
+
 def test_nothing_seen_of_the_kubelet_is_said_so(machine: Machine, run: Run) -> None:
     result = run("join", machine.join(timeout_seconds=1))
     assert result.status == 1
@@ -351,3 +369,4 @@ def test_the_run_of_the_host_is_read_leniently() -> None:
     assert readiness.read_runs(stdout) == readiness.Started(machine_id="abc")
     units = "restarted kubelet.service 7.5"
     assert readiness.read_runs("restarted kubelet 8", units).kubelet_seconds == 8
+    assert readiness.read_runs("renewed kubelet").renewed

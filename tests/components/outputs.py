@@ -43,12 +43,12 @@ def make_outputs(type_: str, name: str, inputs: dict[str, Any]) -> dict[str, Any
     if type_ == "tls:index/certRequest:CertRequest":
         return {"certRequestPem": _request(tuple(sorted(inputs["subject"].items())))}
     if type_ == "tls:index/locallySignedCert:LocallySignedCert":
-        return {"certPem": _signed(inputs["certRequestPem"])}
+        return {"certPem": _signed(inputs["certRequestPem"], name)}
     if type_.startswith("command:"):
         stdout = f"run {uuid5(NAMESPACE_DNS, name)}\nan answer\n"
         stdout += _TOLD.get(name.partition("-")[2], "")
         if inputs["create"].endswith(" sign"):
-            stdout = _signed(json.loads(inputs["stdin"])["request_pem"])
+            stdout = _signed(json.loads(inputs["stdin"])["request_pem"], name)
         return {"stdout": stdout, "stderr": ""}
     made: dict[str, dict[str, Any]] = {
         "random:index/randomString:RandomString": {"result": sha256(name.encode()).hexdigest()[:6]},
@@ -66,5 +66,5 @@ def _request(subject: tuple[tuple[str, str], ...]) -> str:
 
 
 @cache
-def _signed(request: str) -> str:
+def _signed(request: str, name: str) -> str:
     return issue(request, materials()["ca"], materials()["ca_key"])

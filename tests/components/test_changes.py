@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import make_key
 from tests.components.recording import Graph, declare, opened
 from tests.components.stacks import configuration, node, of_node
+from tests.configurations import certificate, materials
 
 _SSH = {"n1-preflight", "n1-credentials", "n1-units", "n1-service-check"}
 # Membership asks the host why its Node does not come.
@@ -41,6 +43,12 @@ _ROWS: list[tuple[str, dict[str, Any], set[str], set[str]]] = [
         {"n1-credentials", "n1-units", *_API, *_TOKEN},
     ),
     ("`reapply`", {"reapply": 1}, set(), {"n1-prepare", "n1-credentials", "n1-units"}),
+    (
+        "`kubeletCertificateEpoch`",
+        {"options": {"kubeletCertificateEpoch": 2}},
+        set(),
+        {"n1-units"},
+    ),
     ("`labels`", {"options": {"labels": {"a": "b"}}}, set(), {"n1-membership"}),
     ("`taints`", {"options": {"taints": ["a=b:NoSchedule"]}}, set(), {"n1-membership"}),
     ("`maxPods`", {"options": {"maxPods": 50}}, set(), {"n1-units"}),
@@ -94,6 +102,28 @@ def test_another_id_is_one_node_that_goes_and_one_that_comes() -> None:
     assert {key for key in found if "n9" not in key} == gone
 
 
+def test_another_certificate_of_kube_proxy_changes_what_is_secret_of_every_node() -> None:
+    before = declare(configuration(1, 2))
+    found = changed(before, declare(configuration(1, 2, kubeProxyCertificate={"epoch": 2})))
+    own = {key for key in found if not key.startswith("kube-proxy-")}
+    assert own == {"n1-credentials", "n2-credentials"}
+
+
+def test_another_ca_beside_the_first_changes_what_hosts_trust_and_no_certificate() -> None:
+    """The first of several is the one that signs."""
+    secrets = {"caKey": materials()["ca_key"]}
+    values = configuration(1, kubeProxyCertificate={"issuer": "ca"})
+    both = values | {"caCertificate": values["caCertificate"] + _other_ca()}
+    found = changed(declare(values, secrets), declare(both, secrets))
+    assert set(found) == {"n1-preflight", "n1-credentials", "n1-units", "n1-service-check"}
+
+
+def test_what_proves_a_node_runs_again_after_each_of_both_scripts() -> None:
+    graph = declare(configuration(1))
+    for step in ("n1-membership", "n1-service-check"):
+        assert {"n1-credentials", "n1-units"} <= graph.after(step), step
+
+
 def test_another_pool_changes_what_the_cluster_knows_and_no_host() -> None:
     values = configuration(1, 2, 3)
     nodes = values["pools"]["workers"]["nodes"]
@@ -114,9 +144,12 @@ def test_an_agents_key_is_in_no_input_and_a_stored_one_is_in_every_connection() 
     assert found == {step: {"connection"} for step in _SSH}
 
 
-def _new_key() -> str:
-    from tests.configurations import materials
+def _other_ca() -> str:
+    key = make_key()
+    return certificate(key, key)
 
+
+def _new_key() -> str:
     text: str = materials()["ssh_key"]
     return text
 
@@ -125,5 +158,6 @@ def test_every_row_of_the_table_has_a_test() -> None:
     section = _OPERATIONS.read_text().partition("## What a change does")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`\w+(?:\.\w+)*`)", section, re.MULTILINE)
     tested = {row[0] for row in _ROWS} | {"`id`", "`pool`", "`sshPrivateKey`", "`lost`", "`held`"}
-    tested |= {"`kubernetesVersion`", "`maxUnavailable`"}
+    tested |= {"`kubernetesVersion`", "`maxUnavailable`", "`kubeProxyCertificate.epoch`"}
+    tested |= {"`caCertificate`"}
     assert rows and set(rows) == tested

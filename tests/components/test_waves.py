@@ -58,7 +58,9 @@ def test_a_wave_waits_for_the_ones_before_it_by_one_gate() -> None:
     ]
     gates = sorted(key for key in graph.resources if "-wave-" in key)
     assert gates == ["workers-wave-2", "workers-wave-3", "workers-wave-4"]
-    assert graph.after("workers-wave-3") == {
+    # The certificate that all share is no node: it makes nothing wait.
+    shared = {"kube-proxy-request-1", "kube-proxy-certificate-1"}
+    assert graph.after("workers-wave-3") - shared == {
         "workers-wave-2", "n2-service-check", "n3-service-check"
     }  # fmt: skip
 
@@ -86,6 +88,16 @@ def test_a_gate_names_the_wave_before_and_is_tried_when_what_is_behind_it_change
         if "-wave-" in key and request(graph, key) != request(changed, key)
     ]
     assert differing == ["workers-wave-3"]
+
+
+def test_another_certificate_of_kube_proxy_goes_through_every_gate() -> None:
+    """It changes what is secret of each node, and none of its texts."""
+    graph = six()
+    renewed = declare(configuration(*range(1, 7), kubeProxyCertificate={"epoch": 2}))
+    gates = [key for key in graph.resources if "-wave-" in key]
+    assert len(gates) == 3
+    assert all(request(graph, key) != request(renewed, key) for key in gates)
+    assert graph["n4-units"].inputs == renewed["n4-units"].inputs
 
 
 def test_other_waves_change_nothing_of_a_node() -> None:

@@ -167,7 +167,7 @@ def rendered(case: str, version: str = VERSIONS[-1]) -> Rendered:
             url="https://10.96.0.1/readyz",
             ca_certificate=_CA,
             timeout_seconds=60,
-            units_run="run 6f1c7b0e\nchanged x\n",
+            runs=("6f1c7b0e",),
         ),
     )
 

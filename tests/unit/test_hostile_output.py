@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from kube_nodes.components.worker_node import _answer
 from kube_nodes.membership.readiness import Started, another_machine, read_runs, why_not_ready
 from kube_nodes.model.host_output import MOST_CHARACTERS, clean_lines
 from kube_nodes.model.requests import DeclaredNode
-from kube_nodes.render.host_files import render_node_service_check
+from kube_nodes.render.host_files import read_run_id, render_node_service_check
 from kube_nodes.settings import parse_settings
 from tests.configurations import right_configuration
 
@@ -35,22 +36,28 @@ def test_a_hundred_megabytes_of_escape_codes_become_a_short_printable_text() -> 
 @pytest.mark.parametrize("printed", ["", "run $(id)\n", _ESCAPES, "run '; id; '\n", _ENDLESS[8:]])
 def test_a_run_id_that_is_none_stops_nobody_and_goes_nowhere(printed: str) -> None:
     [node, *_] = parse_settings(right_configuration()).nodes
+    runs = (read_run_id(printed),)
     script = render_node_service_check(
-        node, url="http://192.0.2.1/", ca_certificate=None, timeout_seconds=1, units_run=printed
+        node, url="http://192.0.2.1/", ca_certificate=None, timeout_seconds=1, runs=runs
     )
     assert _printable(script) and len(script) < 5000
     assert "id;" not in script and "$(id)" not in script
+    assert re.fullmatch(r"[0-9a-f]{64}", runs[0])
 
 
 def test_two_runs_that_print_something_else_are_told_apart() -> None:
+    assert read_run_id("?one") != read_run_id("?two")
+
+
+def test_a_run_of_either_script_is_proved_by_another_look() -> None:
     [node, *_] = parse_settings(right_configuration()).nodes
-    one, two = (
+    scripts = {
         render_node_service_check(
-            node, url="http://192.0.2.1/", ca_certificate=None, timeout_seconds=1, units_run=text
+            node, url="http://192.0.2.1/", ca_certificate=None, timeout_seconds=1, runs=runs
         )
-        for text in ("?one", "?two")
-    )
-    assert one != two
+        for runs in (("a", "b"), ("a", "c"), ("d", "b"))
+    }
+    assert len(scripts) == 3
 
 
 @pytest.mark.parametrize("seconds", ["inf", "nan", "-inf", "1e999", "x", "9" * 5000])

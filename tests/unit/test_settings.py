@@ -236,6 +236,7 @@ _EVERYTHING = right_configuration(
         "kubeletUnit": {"Service": {"Environment": ["A=1", "B=2"]}},
         "kubeProxyUnit": {"Unit": {"Wants": []}},
         "verbosity": 4,
+        "kubeletCertificateEpoch": 2,
         "joinTimeoutSeconds": 60,
         "drainTimeoutSeconds": 60,
         "drainForce": True,

@@ -162,6 +162,7 @@ class Node:
     build: int = 1
     generation: int = 1
     reapply: int = 0
+    certificate_epoch: int = 1
     cluster_uid: str = "uid-1"
     extra: tuple[ManagedFile, ...] = ()
     wait_seconds: int = 10
@@ -198,6 +199,7 @@ class Node:
             node_id=self.node_id,
             generation=self.generation,
             reapply=self.reapply,
+            certificate_epoch=self.certificate_epoch,
             cluster_uid=self.cluster_uid,
             api_server=API,
             wait_seconds=self.wait_seconds,
