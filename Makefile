@@ -95,8 +95,12 @@ host-keys: $(VENV)/.installed ## show the hosts' keys beside the declared ones, 
 		$(if $(NAME),--name $(NAME)) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(POOL),--pool $(POOL)) \
 		$(if $(WRITE),--write) $(if $(REPLACE),--replace $(REPLACE))
 
+.PHONY: graph
+graph: $(VENV)/.installed ## draw the graph of a stack as SVG, one node opened: STACK=, OUT=graph-<stack>.svg
+	@$(RUN) kube_nodes.fleet graph --stack $(STACK) $(if $(OUT),--output $(OUT))
+
 .PHONY: reference
-reference: $(VENV)/.installed ## write the configuration reference and Pulumi.yaml's keys anew
+reference: $(VENV)/.installed ## write the configuration reference, Pulumi.yaml's keys and the graph anew
 	@$(RUN) docs.reference
 
 .PHONY: lint
