@@ -73,6 +73,11 @@ show: $(VENV)/.installed ## show every option of a node and where it was written
 preflight: $(VENV)/.installed ## look at all hosts and the cluster before an up; changes nothing (STACK=, JSON=1)
 	@$(IN_STACK) $(RUN) kube_nodes.fleet preflight --stack $(STACK) $(if $(JSON),--json)
 
+.PHONY: status
+status: $(VENV)/.installed ## show how the nodes are: WATCH=1 again and again, DRIFT=1 looks at the hosts too, JSON=1
+	@$(IN_STACK) $(RUN) kube_nodes.fleet status --stack $(STACK) $(if $(WATCH),--watch) \
+		$(if $(DRIFT),--drift) $(if $(JSON),--json)
+
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays
 	@$(RUN) lab.stack destroy
@@ -100,7 +105,7 @@ graph: $(VENV)/.installed ## draw the graph of a stack as SVG, one node opened: 
 	@$(RUN) kube_nodes.fleet graph --stack $(STACK) $(if $(OUT),--output $(OUT))
 
 .PHONY: reference
-reference: $(VENV)/.installed ## write the configuration reference, Pulumi.yaml's keys and the graph anew
+reference: $(VENV)/.installed ## write anew what is generated: configuration reference, Pulumi.yaml's keys, schema, graph
 	@$(RUN) docs.reference
 
 .PHONY: lint

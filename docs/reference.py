@@ -1,4 +1,4 @@
-"""Write the configuration reference from the settings model, and the graph: `make reference`.
+"""Write what is generated: the configuration reference, its schema, the graph: `make reference`.
 
 The tables of docs/configuration.md and the `config:` block of Pulumi.yaml stand between marks;
 only what is between them is replaced. All but main() is pure.
@@ -20,6 +20,7 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.schema import render_schema
 from kube_nodes.fleet.graph import draw
 from kube_nodes.fleet.stack import read_stack_file
 from kube_nodes.model.declaration import Declaration
@@ -256,6 +257,7 @@ def main() -> int:
     files: dict[Path, Callable[[str], str]] = {
         CHECKOUT / "docs" / "configuration.md": lambda text: fill(text, render_blocks()),
         CHECKOUT / "docs" / "graph.svg": lambda _: render_picture(),
+        CHECKOUT / "docs" / "stack.schema.json": lambda _: render_schema(),
         CHECKOUT / "Pulumi.yaml": render_project,
     }
     for path, render in files.items():

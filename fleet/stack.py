@@ -33,9 +33,10 @@ class Stack:
     ssh_private_key: str | None = field(default=None, repr=False)
     """None: the SSH agent."""
 
-    def outputs(self) -> Mapping[str, Any]:
+    def outputs(self, *, secret: bool = True) -> Mapping[str, Any]:
         """Read the outputs of the last `up`, the secret ones as well; empty before the first."""
-        arguments = ("stack", "output", "--json", "--show-secrets", "--stack", self.name)
+        shown = ("--show-secrets",) if secret else ()
+        arguments = ("stack", "output", "--json", *shown, "--stack", self.name)
         outputs: Mapping[str, Any] = json.loads(run_pulumi(*arguments) or "{}")
         return outputs
 
