@@ -94,6 +94,13 @@ env: $(VENV)/.installed ## print the shell lines for plain pulumi and kubectl: e
 ssh: $(VENV)/.installed ## open a shell on a host: make ssh NODE=n1 (PRINT=1 prints the command)
 	@$(RUN) lab ssh $(if $(PRINT),--print) $(or $(NODE),n1)
 
+.PHONY: new-stack
+new-stack: $(VENV)/.installed ## write a new stack's configuration: NAME=prod, and what it asks for (API= CA= SSH_USER= NODES=)
+	@$(RUN) kube_nodes.fleet new-stack --stack "$(NAME)" $(if $(API),--api "$(API)") $(if $(CA),--ca "$(CA)") \
+		$(if $(CLUSTER_UID),--cluster-uid "$(CLUSTER_UID)") $(if $(SSH_USER),--ssh-user "$(SSH_USER)") \
+		$(if $(POD_CIDRS),--pod-cidrs "$(POD_CIDRS)") $(if $(SERVICE_CIDRS),--service-cidrs "$(SERVICE_CIDRS)") \
+		$(if $(NODES),--nodes "$(NODES)") $(if $(POOL),--pool "$(POOL)") $(if $(WRITE),--write)
+
 .PHONY: host-keys
 host-keys: $(VENV)/.installed ## show the hosts' keys beside the declared ones, and write them on a yes
 	@$(if $(STACK),,eval "$$($(RUN) lab env)" && )$(RUN) kube_nodes.fleet host-keys --stack $(or $(STACK),dev) \

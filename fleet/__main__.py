@@ -14,6 +14,7 @@ _COMMANDS: tuple[str, ...] = (
     "drift",
     "graph",
     "host-keys",
+    "new-stack",
     "preflight",
     "show",
     "status",
