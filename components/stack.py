@@ -123,6 +123,9 @@ def declare_stack(
         options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac, limit])
         nodes |= NodePool(name, pool_args, options).nodes
     _export(certificate, nodes)
+    # Plain values, that another stack has them before the first node is up.
+    identity = {"name": cluster.name, "server": cluster.server, "uid": cluster.uid}
+    pulumi.export("cluster", identity)
     pulumi.export("inventory", _inventory(settings, nodes))
     if static_token:
         pulumi.export("staticTokenCsv", static_token.csv)
@@ -170,6 +173,7 @@ def _export(certificate: KubeProxyCertificate, nodes: dict[str, WorkerNode]) -> 
         {
             node_id: {
                 "name": node.node_name,
+                "pool": node.pool,
                 "address": node.address,
                 "version": node.version,
                 "digest": node.digest,

@@ -35,7 +35,7 @@ Object = dict[str, Any]
 # Pauses of 0.2 s, 0.4 s, … 5 s: 26 s of patience with a server that restarts, and less than a
 # minute with one that does not even refuse.
 class _Patience(urllib3.Retry):
-    """Retries that say so; in the thread of a watch they are silent: its reader tells what lacks."""
+    """Retries that say so; those in a watch's thread are silent: its reader tells what lacks."""
 
     awaiting: Callable[[], None] = staticmethod(lambda: None)
 
