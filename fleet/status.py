@@ -148,20 +148,26 @@ def watch(looker: Looker, seconds: float, *, as_json: bool, console: Console | N
         with live:
             while True:
                 status = looker.look()
-                live.update(render(status), refresh=True)
+                live.update(render(status, sums_first=True), refresh=True)
                 time.sleep(seconds)
     except KeyboardInterrupt:
         return status.exit_status if status else 2
 
 
-def render(status: Status) -> Group:
-    """Make the table, with those nodes first that something is the matter with."""
+def render(status: Status, *, sums_first: bool = False) -> Group:
+    """Make the table, with those nodes first that something is the matter with.
+
+    Args:
+        status: what was seen.
+        sums_first: the numbers stand above it: of a live table a terminal shows the top.
+    """
     columns = ["NODE", "POOL", "WAVE", "READY", "DECLARED", "RUNNING", "NOTES"]
     with_drift = any(each.drift for each in status.nodes)
     table = Table(*columns, *(["DRIFT"] if with_drift else []))
     for each in sorted(status.nodes, key=lambda each: each.is_well):
         table.add_row(*_cells(each), *([_drift_cell(each)] if with_drift else []))
-    return Group(table, *_lines(status))
+    lines = _lines(status)
+    return Group(*lines, table) if sums_first else Group(table, *lines)
 
 
 def _cells(each: NodeStatus) -> list[Text]:
@@ -205,7 +211,8 @@ def _counts(status: Status) -> str:
         for word in ("held", "lost")
         if (count := sum(word in each.notes for each in status.nodes))
     ]
-    return ", ".join([f"{len(status.nodes)} nodes", f"{well} well", *apart])
+    count = len(status.nodes)
+    return ", ".join([f"{count} node{'' if count == 1 else 's'}", f"{well} well", *apart])
 
 
 def _bare(version: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from kube_nodes.fleet.node_status import NodeStatus, Ready, judge, plan
-from kube_nodes.fleet.status import Status, render, to_json
+from kube_nodes.fleet.status import Status, render, to_json, watch
 from kube_nodes.settings import parse_settings
 from tests.components.stacks import configuration, of_node
 
@@ -174,3 +174,46 @@ def test_json_has_everything_of_the_table() -> None:
             }
         },
     }
+
+
+class _Looks:
+    """Looks one after the other, and Ctrl-C when there are no more."""
+
+    def __init__(self, *looks: Status) -> None:
+        self.left = list(looks)
+
+    def look(self) -> Status:
+        if not self.left:
+            raise KeyboardInterrupt
+        return self.left.pop(0)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_watching_draws_each_look_and_ends_as_the_last_one(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_nodes.fleet.status.time.sleep", lambda _: None)
+    looks: Any = _Looks(_status(_see(_node())), _status(_see(None)))
+    out = io.StringIO()
+    console = Console(file=out, width=140, height=50, force_terminal=terminal)
+    assert watch(looks, 5.0, as_json=False, console=console) == 1
+    text = out.getvalue()
+    assert text.index("1 node, 1 well") < text.index("1 node, 0 well")
+    # On a terminal the second look stands in the place of the first.
+    assert ("\x1b[1A" in text) == terminal
+
+
+def test_watching_that_ends_before_the_first_look_has_no_answer() -> None:
+    looks: Any = _Looks()
+    assert watch(looks, 5.0, as_json=False, console=Console(file=io.StringIO())) == 2
+
+
+def test_a_fleet_fits_a_terminal_with_its_ill_nodes_on_top() -> None:
+    well = [replace(_see(_node()), id=f"w{number}") for number in range(300)]
+    out = io.StringIO()
+    console = Console(file=out, width=120, height=20, force_terminal=True)
+    looks: Any = _Looks(_status(*well, replace(_see(None), id="ill")))
+    watch(looks, 5.0, as_json=False, console=console)
+    shown = out.getvalue().splitlines()[:20]
+    assert "301 nodes, 300 well" in shown[0]
+    assert any("ill" in line for line in shown) and not any("w299" in line for line in shown)
