@@ -103,7 +103,7 @@ new-stack: $(VENV)/.installed ## write a new stack's configuration: NAME=prod, a
 
 .PHONY: host-keys
 host-keys: $(VENV)/.installed ## show the hosts' keys beside the declared ones, and write them on a yes
-	@$(if $(STACK),,eval "$$($(RUN) lab env)" && )$(RUN) kube_nodes.fleet host-keys --stack $(or $(STACK),dev) \
+	@$(IN_STACK) $(RUN) kube_nodes.fleet host-keys --stack $(STACK) \
 		$(if $(NAME),--name $(NAME)) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(POOL),--pool $(POOL)) \
 		$(if $(WRITE),--write) $(if $(REPLACE),--replace $(REPLACE))
 
