@@ -77,6 +77,11 @@ show: $(VENV)/.installed ## show every option of a node and where it was written
 preflight: $(VENV)/.installed ## look at all hosts and the cluster before an up; changes nothing (STACK=, JSON=1)
 	@$(IN_STACK) $(RUN) kube_nodes.fleet preflight --stack $(STACK) $(if $(JSON),--json)
 
+.PHONY: status
+status: $(VENV)/.installed ## show how the nodes are: WATCH=1 again and again, DRIFT=1 looks at the hosts too, JSON=1
+	@$(IN_STACK) $(RUN) kube_nodes.fleet status --stack $(STACK) $(if $(WATCH),--watch) \
+		$(if $(DRIFT),--drift) $(if $(JSON),--json)
+
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays
 	@$(RUN) lab.stack destroy
@@ -93,14 +98,25 @@ env: $(VENV)/.installed ## print the shell lines for plain pulumi and kubectl: e
 ssh: $(VENV)/.installed ## open a shell on a host: make ssh NODE=n1 (PRINT=1 prints the command)
 	@$(RUN) lab ssh $(if $(PRINT),--print) $(or $(NODE),n1)
 
+.PHONY: new-stack
+new-stack: $(VENV)/.installed ## write a new stack's configuration: NAME=prod, and what it asks for (API= CA= SSH_USER= NODES=)
+	@$(RUN) kube_nodes.fleet new-stack --stack "$(NAME)" $(if $(API),--api "$(API)") $(if $(CA),--ca "$(CA)") \
+		$(if $(CLUSTER_UID),--cluster-uid "$(CLUSTER_UID)") $(if $(SSH_USER),--ssh-user "$(SSH_USER)") \
+		$(if $(POD_CIDRS),--pod-cidrs "$(POD_CIDRS)") $(if $(SERVICE_CIDRS),--service-cidrs "$(SERVICE_CIDRS)") \
+		$(if $(NODES),--nodes "$(NODES)") $(if $(POOL),--pool "$(POOL)") $(if $(WRITE),--write)
+
 .PHONY: host-keys
 host-keys: $(VENV)/.installed ## show the hosts' keys beside the declared ones, and write them on a yes
-	@$(if $(STACK),,eval "$$($(RUN) lab env)" && )$(RUN) kube_nodes.fleet host-keys --stack $(or $(STACK),dev) \
+	@$(IN_STACK) $(RUN) kube_nodes.fleet host-keys --stack $(STACK) \
 		$(if $(NAME),--name $(NAME)) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(POOL),--pool $(POOL)) \
 		$(if $(WRITE),--write) $(if $(REPLACE),--replace $(REPLACE))
 
+.PHONY: graph
+graph: $(VENV)/.installed ## draw the graph of a stack as SVG, one node opened: STACK=, OUT=graph-<stack>.svg
+	@$(RUN) kube_nodes.fleet graph --stack $(STACK) $(if $(OUT),--output $(OUT))
+
 .PHONY: reference
-reference: $(VENV)/.installed ## write the configuration reference and Pulumi.yaml's keys anew
+reference: $(VENV)/.installed ## write anew what is generated: configuration reference, Pulumi.yaml's keys, schema, graph
 	@$(RUN) docs.reference
 
 .PHONY: lint

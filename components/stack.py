@@ -127,6 +127,9 @@ def declare_stack(
         nodes |= NodePool(name, pool_args, options).nodes
     _export(certificate, nodes)
     pulumi.export("caCertificateExpires", _authority_expiry(cluster.ca_certificate))
+    # Plain values, that another stack has them before the first node is up.
+    identity = {"name": cluster.name, "server": cluster.server, "uid": cluster.uid}
+    pulumi.export("cluster", identity)
     pulumi.export("inventory", _inventory(settings, nodes))
     if static_token:
         pulumi.export("staticTokenCsv", static_token.csv)
@@ -184,6 +187,7 @@ def _export(certificate: KubeProxyCertificate, nodes: dict[str, WorkerNode]) -> 
         {
             node_id: {
                 "name": node.node_name,
+                "pool": node.pool,
                 "address": node.address,
                 "version": node.version,
                 "digest": node.digest,

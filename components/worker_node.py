@@ -96,6 +96,7 @@ class WorkerNode(pulumi.ComponentResource):
         declared: the node as certificate requests are checked against it.
         node_name: the Node's name.
         address: the host's address.
+        pool: the pool that it is declared in.
         version: the declared version, once the Node is Ready with it; empty where it is lost.
         digest: SHA-256 of what the host's configuration and units were written from.
         answer: what the Service answered from this node.
@@ -117,6 +118,7 @@ class WorkerNode(pulumi.ComponentResource):
         self._name, self._args = name, args
         self.node_name = args.node.id
         self.address = args.node.address
+        self.pool = args.node.pool
         self._token, self._static = self._find_token()
         self.declared = pulumi.Output.from_input(self._token.id if self._token else None).apply(
             lambda token_id: replace(self._declared(), token_id=token_id)

@@ -1,4 +1,4 @@
-"""Write the configuration reference from the settings model: `make reference`.
+"""Write what is generated: the configuration reference, its schema, the graph: `make reference`.
 
 The tables of docs/configuration.md and the `config:` block of Pulumi.yaml stand between marks;
 only what is between them is replaced. All but main() is pure.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,6 +20,9 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.schema import render_schema
+from kube_nodes.fleet.graph import draw
+from kube_nodes.fleet.stack import read_stack_file
 from kube_nodes.model.declaration import Declaration
 from kube_nodes.model.labels import Taint
 from kube_nodes.model.nodes import PoolDeclaration
@@ -239,14 +242,26 @@ def _project_key(field: FieldInfo) -> dict[str, Any]:
     return key
 
 
+# The picture of README is of this stack.
+GRAPH_OF = "production"
+
+
+def render_picture() -> str:
+    """Draw the graph of an example."""
+    path = CHECKOUT / "docs" / "examples" / f"Pulumi.{GRAPH_OF}.yaml"
+    return draw(read_stack_file(path), GRAPH_OF)
+
+
 def main() -> int:
-    """Write both files; say which one changed."""
-    files = {
+    """Write what is generated; say which files changed."""
+    files: dict[Path, Callable[[str], str]] = {
         CHECKOUT / "docs" / "configuration.md": lambda text: fill(text, render_blocks()),
+        CHECKOUT / "docs" / "graph.svg": lambda _: render_picture(),
+        CHECKOUT / "docs" / "stack.schema.json": lambda _: render_schema(),
         CHECKOUT / "Pulumi.yaml": render_project,
     }
     for path, render in files.items():
-        old = path.read_text(encoding="utf-8")
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
         new = render(old)
         if new != old:
             path.write_text(new, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Read-only looks at all hosts of a stack at once, from the operator's machine, without Pulumi."""
+"""Looks at a whole stack from the operator's machine, without Pulumi: hosts, cluster, graph."""

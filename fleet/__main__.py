@@ -10,7 +10,17 @@ from kube_nodes.fleet.errors import FleetError
 from kube_nodes.settings import ConfigurationError
 
 # Each is a module of this package with DESCRIPTION, add_arguments(parser) and run(options).
-_COMMANDS: tuple[str, ...] = ("certificates", "drift", "host-keys", "preflight", "show", "verify")
+_COMMANDS: tuple[str, ...] = (
+    "certificates",
+    "drift",
+    "graph",
+    "host-keys",
+    "new-stack",
+    "preflight",
+    "show",
+    "status",
+    "verify",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

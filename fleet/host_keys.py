@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     seen = asyncio.run(fetch(nodes))
     show(seen)
     replaced = set(filter(None, options.replace.split(",")))
-    chosen = [each for each in seen if _is_wanted(each, options.write, replaced)]
+    chosen = [each for each in seen if is_wanted(each, options.write, replaced)]
     if chosen:
         write(options.stack, chosen)
     left = [each for each in seen if each.state != "same" and each not in chosen]
@@ -204,7 +204,8 @@ def show(seen: Sequence[Seen], console: Console | None = None) -> None:
             console.print(Text(warning, "bold red"), highlight=False)
 
 
-def _is_wanted(seen: Seen, write_new: bool, replaced: set[str]) -> bool:
+def is_wanted(seen: Seen, write_new: bool, replaced: Container[str] = ()) -> bool:
+    """Tell whether a key is to be written: it was asked for, or a person says yes to it."""
     if seen.state not in ("new", "CHANGED"):
         return False
     if seen.node.id in replaced or (seen.state == "new" and write_new):

@@ -6,10 +6,19 @@ import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kube_nodes.fleet.errors import FleetError
-from kube_nodes.settings import NAMESPACE, SECRET_KEYS, Settings, parse_stored
+from kube_nodes.settings import (
+    NAMESPACE,
+    SECRET_KEYS,
+    Settings,
+    parse_settings,
+    parse_stored,
+)
 
 _PREFIX = f"{NAMESPACE}:"
 _SSH_KEY = "sshPrivateKey"
@@ -56,6 +65,30 @@ def read_stack(name: str) -> Stack:
         settings=parse_stored(texts, secrets, unread=is_set - secrets.keys()),
         ssh_private_key=secrets.get(_SSH_KEY),
     )
+
+
+def read_stack_file(path: Path) -> Settings:
+    """Read and check a stack's file as it stands: without the CLI, the state or a passphrase.
+
+    Raises:
+        FleetError: there is no such file, or it is none.
+        ConfigurationError: with every fault of the configuration.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FleetError(f"{path}: {error.strerror}; STACK= names the stack") from None
+    except (UnicodeDecodeError, yaml.YAMLError):
+        # A parser's message would quote what stands there.
+        raise FleetError(f"{path} is not YAML; correct it") from None
+    config = document.get("config") if isinstance(document, Mapping) else None
+    values = {
+        str(key).removeprefix(_PREFIX): value
+        for key, value in (config if isinstance(config, Mapping) else {}).items()
+        if str(key).startswith(_PREFIX)
+    }
+    secret = SECRET_KEYS.keys() & values.keys()
+    return parse_settings({key: values[key] for key in values.keys() - secret}, unread=secret)
 
 
 def place_of(pool: str, node: str) -> str:

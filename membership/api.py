@@ -14,8 +14,9 @@ import functools
 import http
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -30,9 +31,26 @@ from kube_nodes.membership.connection import (
 FIELD_MANAGER = "kube-nodes"
 Object = dict[str, Any]
 
+
 # Pauses of 0.2 s, 0.4 s, … 5 s: 26 s of patience with a server that restarts, and less than a
 # minute with one that does not even refuse.
-_RETRY = urllib3.Retry(
+class _Patience(urllib3.Retry):
+    """Retries that say so; those in a watch's thread are silent: its reader tells what lacks."""
+
+    awaiting: Callable[[], None] = staticmethod(lambda: None)
+
+    def new(self, **changes: Any) -> Self:
+        retry = super().new(**changes)
+        retry.awaiting = self.awaiting
+        return retry
+
+    def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.awaiting()
+        super().sleep(response)
+
+
+_RETRY = _Patience(
     total=9,
     connect=9,
     read=2,
@@ -73,8 +91,13 @@ class UnreachableError(Exception):
 class Api:
     """Calls to one API server. `private` keeps the server's message out of an error."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, awaiting: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Take what is told, with what is awaited, each time that a request is tried again."""
         self._connection = connection
+        self._retry = _RETRY.new()
+        self._retry.awaiting = lambda: awaiting(f"the API server {connection.url} to answer")
         self._clock_ahead = datetime.timedelta()
 
     def now(self) -> datetime.datetime:
@@ -112,7 +135,7 @@ class Api:
 
         That answer is for the caller to wait with, not for a retry here.
         """
-        self._call("POST", path, body, retries=_RETRY.new(status_forcelist=(502, 503, 504)))
+        self._call("POST", path, body, retries=self._retry.new(status_forcelist=(502, 503, 504)))
 
     def merge(self, path: str, body: Object, *, private: bool = False) -> Object:
         """Change the fields in body; None removes one (JSON merge patch)."""
@@ -174,7 +197,7 @@ class Api:
             "GET",
             self._connection.url + path,
             headers={"authorization": f"Bearer {token}"},
-            retries=_RETRY,
+            retries=self._retry,
         )
         return response.status
 
@@ -217,7 +240,7 @@ class Api:
             f"{self._connection.url}{path}" + (f"?{urlencode(query)}" if query else ""),
             headers=headers,
             body=None if body is None else json.dumps(body).encode(),
-            retries=retries or _RETRY,
+            retries=retries or self._retry,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=read_seconds),
             preload_content=not stream,
         )

@@ -22,9 +22,9 @@ from kube_nodes.model.host_output import plain
 from kube_nodes.model.requests import ApproveRequest, DeclaredNode
 
 
-def approve_all(request: ApproveRequest, progress: Progress) -> str:  # noqa: ARG001
+def approve_all(request: ApproveRequest, progress: Progress) -> str:
     """Go once over pending requests, tokens and cordons left behind; return a line for each."""
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     lines = [*_requests(api, request), *_tokens(api, request), *_cordons(api, request)]
     return "\n".join(map(plain, lines)) or "nothing is pending"
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 from kube_nodes.membership.api import Api
 from kube_nodes.membership.connection import connect
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.requests import Cluster
 
 # CertificateSigningRequest v1 with signer names, server-side apply on by default.
 MINIMUM_MINOR = 19
 
 
-def reach(cluster: Cluster) -> Api:
+def reach(cluster: Cluster, progress: Progress | None = None) -> Api:
     """Connect with the operator's kubeconfig, and make sure of the cluster.
+
+    Args:
+        cluster: which one it must be.
+        progress: where to tell that the API server is waited for; None: nowhere.
 
     Raises:
         MembershipError: another cluster, or one that is too old. Nothing was changed.
     """
     connection = connect()
-    api = Api(connection)
+    api = Api(connection, progress.awaiting) if progress else Api(connection)
     uid = api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
     if uid != cluster.uid:
         raise MembershipError(

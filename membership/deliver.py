@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 
 import asyncssh
@@ -59,7 +59,9 @@ class _Delivery:
     async def run(self) -> str:
         async with connected(self._request.route, self._request.private_key) as connection:
             for _ in range(2):
-                lacking = await self._lacking(connection)
+                # It sums up what it has, which is slow on a slow disk.
+                async with _telling(self._progress, "the host to say which programs it lacks"):
+                    lacking = await self._lacking(connection)
                 if not lacking:
                     return "\n".join(["delivered", *self._sent])
                 for file, size in lacking:
@@ -106,6 +108,22 @@ class _Delivery:
                 await process.stdin.drain()
                 self._progress.awaiting(what)
         process.stdin.write_eof()
+
+
+@contextlib.asynccontextmanager
+async def _telling(progress: Progress, what: str) -> AsyncIterator[None]:
+    """Tell what is awaited while the block waits for one answer."""
+
+    async def tell() -> None:
+        while True:
+            progress.awaiting(what)
+            await asyncio.sleep(0.5)
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
 
 
 async def _script(

@@ -27,7 +27,7 @@ def gate(request: GateRequest, progress: Progress) -> str:
     Raises:
         MembershipError: some are not up in time; which, and why.
     """
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     end = time.monotonic() + request.timeout_seconds
     known: dict[str, Object] = {}
     listed = False

@@ -46,7 +46,7 @@ def join(
     """
     if request.lost:
         return write_off(request, progress)
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     with _closing_token(api, request, progress):
         node = _Arrival(api, request, progress).wait()
         # Before it is a member: until then no pod runs there that the cluster would not reach.

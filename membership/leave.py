@@ -23,7 +23,7 @@ def leave(request: JoinRequest, progress: Progress) -> str:
     """
     if request.lost:
         return "lost"
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     name = request.node.name
     node = api.find(nodes.node_path(name))
     if node is None:

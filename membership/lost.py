@@ -17,7 +17,7 @@ def write_off(request: JoinRequest, progress: Progress) -> str:
         MembershipError: its kubelet still reports. Pods that are deleted here count as ended, and
             others take their names and volumes; theirs would run on.
     """
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     name = request.node.name
     # First of all: whoever has the host may have its token.
     if request.token is not None:

@@ -9,6 +9,7 @@ from kube_nodes.membership.api import Api, Object
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.pod_cidrs import Findings, compare_nodes
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.node_annotations import GENERATION
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.pod_network import PodNetwork
@@ -65,7 +66,7 @@ def check_cluster(
     Raises:
         MembershipError: another cluster, or every finding in one text.
     """
-    api = reach(cluster)
+    api = reach(cluster, Progress("cluster"))
     # From the API server's cache: a moment's age does not matter here.
     listed = api.get("/api/v1/nodes", resourceVersion="0")["items"]
     max_pods = {node.id: node.options.max_pods for node in nodes if node.is_worker}

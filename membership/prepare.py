@@ -33,7 +33,7 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
     """
     if request.lost:
         return "lost"
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     declared = request.node
     try:
         check_skew(declared.version, api.minor)
@@ -57,7 +57,7 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
         return "joining"
     end = tokens.open_token(api, request.token, declared.name)
     try:
-        tokens.try_token(api, request.token)
+        tokens.try_token(api, request.token, progress)
     except MembershipError:
         tokens.close_token(api, request.token.id)
         raise
@@ -66,7 +66,7 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
 
 def forget(request: PrepareRequest, progress: Progress) -> str:
     """Delete the Node of a removed host, when its kubelet has stopped; return what to print."""
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     name = request.node.name
     node = api.find(nodes.node_path(name))
     generation = str(request.node.generation)
@@ -114,7 +114,7 @@ def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progres
     with _undoing_cordon(api, name, progress):
         if nodes.is_ready(node):
             drain(api, node, request.drain, progress, remedy=_DRAIN_REMEDY)
-        _delete(api, node)
+        _delete(api, node, progress)
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def _undoing_cordon(api: Api, name: str, progress: Progress) -> Iterator[None]:
         raise
 
 
-def _delete(api: Api, node: Object) -> None:
+def _delete(api: Api, node: Object, progress: Progress) -> None:
     """Delete a Node, and wait until it has gone."""
     name = node["metadata"]["name"]
     uid = node["metadata"]["uid"]
@@ -145,4 +145,5 @@ def _delete(api: Api, node: Object) -> None:
         if time.monotonic() > end:
             finalizers = ", ".join(left["metadata"].get("finalizers") or ["none"])
             raise MembershipError(f"the Node {name} is not deleted; its finalizers: {finalizers}")
+        progress.awaiting(f"the Node {name} to be deleted")
         time.sleep(0.2)

@@ -31,7 +31,7 @@ def sign(request: SignRequest, progress: Progress) -> str:
     verdict = judge_user(pem, request.user, request.names)
     if not verdict.approve:
         raise MembershipError(f"the certificate request is refused: {verdict.text}")
-    api = reach(request.cluster)
+    api = reach(request.cluster, progress)
     manifest = api.create(REQUESTS, _manifest(request, pem))
     try:
         if not approve(api, manifest, f"kube-nodes: {verdict.text}"):

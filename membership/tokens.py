@@ -14,6 +14,7 @@ import time
 
 from kube_nodes.membership.api import Api, ApiError, Object
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.requests import TOKEN_GROUP, Token
 
 SECRETS = "/api/v1/namespaces/kube-system/secrets"
@@ -97,7 +98,7 @@ def is_in_use(secret: Object, now: datetime.datetime) -> bool:
         return False
 
 
-def try_token(api: Api, token: Token) -> None:
+def try_token(api: Api, token: Token, progress: Progress) -> None:
     """Make sure that the API server lets the opened token in.
 
     Raises:
@@ -111,6 +112,7 @@ def try_token(api: Api, token: Token) -> None:
                 " token authentication is off; start kube-apiserver with"
                 " --enable-bootstrap-token-auth"
             )
+        progress.awaiting("the API server to let the opened token in")
         time.sleep(0.1)
 
 

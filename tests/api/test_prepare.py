@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kube_nodes.membership import tokens
+from kube_nodes.membership import prepare, tokens
 from kube_nodes.membership.api import Api
 from kube_nodes.model.machine import Machine as MachineNumbers
 from kube_nodes.model.requests import Cluster, Drain, parse_open_until
@@ -141,6 +141,20 @@ def test_a_node_of_an_earlier_generation_is_drained_and_deleted(member: Machine,
     assert not member.plane.exists(member.path)
     assert node_pods(member) == []
     assert "token-secret" in member.data()
+
+
+def test_a_node_whose_deletion_lasts_is_waited_for_and_told(
+    member: Machine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "_DELETE_SECONDS", 2.0)
+    finalizers = {"metadata": {"finalizers": ["example.com/mine"]}}
+    member.plane.merge(member.path, finalizers)
+    result = run("prepare", member.prepare(node=replace(member.node, generation=2)))
+    member.plane.merge(member.path, {"metadata": {"finalizers": None}})
+    assert result.status == 1
+    name = member.node.name
+    assert f"waiting for the Node {name} to be deleted (" in result.err
+    assert f"the Node {name} is not deleted; its finalizers: example.com/mine" in result.err
 
 
 def test_a_dead_node_of_an_earlier_generation_is_deleted_without_waiting_for_its_pods(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 import pytest
 
+from docs.reference import CHECKOUT
 from tests.components.recording import Graph, declare, opened
 from tests.components.stacks import (
     SECRETS,
@@ -329,11 +331,31 @@ class TestServiceCheck:
             assert annotations["pulumi.com/skipAwait"] == "true"
 
 
+def test_the_outputs_that_other_stacks_read_are_those_of_the_document() -> None:
+    text = (CHECKOUT / "docs" / "stacks.md").read_text(encoding="utf-8")
+    table = text.partition("## Outputs")[2].partition("\n## ")[0]
+    told = set(re.findall(r"^\| `([A-Za-z]+)`", table, re.M))
+    static = declare(configuration(1, options={"tokenMode": "static"}))
+    assert told == two().outputs.keys() | static.outputs.keys()
+    node = two().outputs["nodes"]["n1"]
+    assert set(re.findall(r"`\.([A-Za-z]+)`", table)) == {*node, *two().outputs["cluster"]}
+
+
+def test_which_cluster_it_is_is_an_output() -> None:
+    values = configuration(1)
+    assert one().outputs["cluster"] == {
+        "name": "kubernetes",
+        "server": values["server"],
+        "uid": values["clusterUid"],
+    }
+
+
 def test_the_outputs_tell_of_every_node() -> None:
     nodes: dict[str, Any] = proxy_only().outputs["nodes"]
     assert list(nodes) == ["n1", "n2"]
     for name, node in nodes.items():
         assert node["name"] == name
+        assert node["pool"] == "workers"
         assert node["address"] == f"192.0.2.{name[1:]}"
         assert node["version"] == "v1.37.2"
         assert len(node["digest"]) == 64

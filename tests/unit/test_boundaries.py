@@ -30,7 +30,8 @@ _ALLOWED = {
     "membership": {"model", "render"},
     "settings": {"model"},
     "components": {"model", "render", "settings"},
-    "fleet": {"membership", "model", "render", "settings"},
+    # components: what the program would declare, for the graph.
+    "fleet": {"components", "membership", "model", "render", "settings"},
     "review": {"model", "render", "settings"},
     "program": {"components", "fleet", "membership", "model", "settings"},
     "__main__": {"program"},

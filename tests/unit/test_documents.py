@@ -1,4 +1,4 @@
-"""The documents hold together: links, commands, dependencies, and the picture of the graph."""
+"""The documents hold together: links, commands and dependencies."""
 
 from __future__ import annotations
 
@@ -28,12 +28,6 @@ def anchors(path: Path) -> set[str]:
     """Return the anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", without_code(path.read_text(encoding="utf-8")), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def picture() -> str:
-    found = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)
-    assert found
-    return found[1]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
@@ -86,27 +80,6 @@ def test_every_python_dependency_is_pinned() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
             assert not line or line.startswith(("#", "-r")) or "==" in line, line
-
-
-def test_the_picture_has_every_resource_of_a_node() -> None:
-    node = (ROOT / "components" / "worker_node.py").read_text(encoding="utf-8")
-    token = (ROOT / "components" / "bootstrap_token.py").read_text(encoding="utf-8")
-    declared = set(re.findall(r'f"\{self\._name\}-([a-z-]+)"', node))
-    declared |= {"token"} | {f"token-{part}" for part in re.findall(r'f"\{name\}-([a-z]+)"', token)}
-    assert set(re.findall(r'"n1-([a-z-]+)<br>', picture())) == declared
-
-
-def test_the_picture_is_of_a_form_that_mermaid_draws() -> None:
-    node = r'[a-z0-9]+\["[^"\[\]]+"\]'
-    edges = r"[a-z0-9]+( --> [a-z0-9]+)+"
-    first, *lines = [line.strip() for line in picture().splitlines() if line.strip()]
-    assert first == "flowchart TB"
-    for line in lines:
-        assert re.fullmatch(rf"subgraph {node}|{node}|{edges}|end", line), line
-    defined = set(re.findall(r'([a-z0-9]+)\["', picture()))
-    used = {name for line in lines if "-->" in line for name in line.split(" --> ")}
-    assert used <= defined
-    assert picture().count("subgraph") == lines.count("end")
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
