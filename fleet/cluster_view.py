@@ -9,6 +9,7 @@ from typing import Any
 
 from kube_nodes.membership.api import Api
 from kube_nodes.membership.cluster import reach
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.expectation import ExpectedName, ExpectedNetwork
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.service_check import LABELS, NAME, NAMESPACE
@@ -40,7 +41,7 @@ def read_cluster(settings: Settings) -> ClusterView:
         MembershipError, ApiError, UnreachableError, ConnectionConfigError: there is no answer, or
             it is another cluster's.
     """
-    api = reach(settings.cluster.identity)
+    api = reach(settings.cluster.identity, Progress("cluster"))
     services = api.get(_SERVICES)["items"]
     has_pods = settings.service_check.image is not None
     namespace, name = (NAMESPACE, NAME) if has_pods else ("default", "kubernetes")

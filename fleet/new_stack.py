@@ -29,6 +29,7 @@ from kube_nodes.fleet.host_keys import Declared
 from kube_nodes.fleet.stack import run_pulumi
 from kube_nodes.membership.api import Api, ApiError, UnreachableError
 from kube_nodes.membership.connection import ConnectionConfigError, connect
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.declaration import show
 from kube_nodes.settings import NAMESPACE, ConfigurationError, parse_settings
 
@@ -116,7 +117,7 @@ def _read_cluster() -> tuple[str, Discovered]:
     try:
         connection = connect()
         print(f"reading from the cluster of KUBECONFIG, {connection.url}", file=sys.stderr)
-        return connection.url, discover(Api(connection))
+        return connection.url, discover(Api(connection, Progress("cluster").awaiting))
     except (ApiError, UnreachableError, ConnectionConfigError) as error:
         print(f"nothing could be read from the cluster: {error}", file=sys.stderr)
         return "", Discovered()

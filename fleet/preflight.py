@@ -17,6 +17,7 @@ from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.machines import REMEDY, reported_machines
 from kube_nodes.membership.pod_cidrs import compare_nodes
 from kube_nodes.membership.preflight import cluster_faults
+from kube_nodes.membership.progress import Progress
 from kube_nodes.model.findings import Finding, Level
 from kube_nodes.model.machine import Machine, parse_facts
 from kube_nodes.model.nodes import Node
@@ -103,7 +104,7 @@ def _twin(node: str, what: str, value: str) -> Finding:
 def _cluster(stack: Stack, machines: dict[str, Machine]) -> Iterator[Finding]:
     """Look at the cluster: its identity, RBAC, versions, and the machines it knows."""
     try:
-        api = reach(stack.settings.cluster.identity)
+        api = reach(stack.settings.cluster.identity, Progress("cluster"))
         settings = stack.settings
         organization = settings.kube_proxy_certificate.subject.organization
         faults = list(cluster_faults(api, settings.static_token_in_use, organization))

@@ -27,6 +27,7 @@ from kube_nodes.membership.api import Api, ApiError, UnreachableError
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
+from kube_nodes.membership.progress import Progress
 
 DESCRIPTION = "show how the nodes are; contacts no host but with --drift"
 _NODES = "/api/v1/nodes"
@@ -76,7 +77,9 @@ class Looker:
         """Read the cluster once."""
         known, error = None, ""
         try:
-            self._api = self._api or reach(self.stack.settings.cluster.identity)
+            self._api = self._api or reach(
+                self.stack.settings.cluster.identity, Progress("cluster")
+            )
             # From the API server's cache: the table may be watched by many.
             listed = self._api.get(_NODES, resourceVersion="0")["items"]
             known = {each["metadata"]["name"]: each for each in listed}
