@@ -238,8 +238,15 @@ class NodesStack:
 
     def verify(self) -> tuple[int, list[dict[str, str]]]:
         """Run verify; return its exit status, and the findings that are not ok."""
+        status, document = self.fleet("verify")
+        assert document["nodes"] == ["n1", "n2"]
+        assert len(document["findings"]) > 80
+        return status, [each for each in document["findings"] if each["level"] != "ok"]
+
+    def fleet(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """Look at the stack; return the exit status, and what is told."""
         done = subprocess.run(
-            [".venv/bin/python", "-m", "kube_nodes.fleet", "verify", "--stack", "dev", "--json"],
+            [".venv/bin/python", "-m", "kube_nodes.fleet", *arguments, "--stack", "dev", "--json"],
             cwd=self.stack.project,
             env=self.stack.environment(),
             capture_output=True,
@@ -248,10 +255,8 @@ class NodesStack:
         )
         self.printed += [done.stdout, done.stderr]
         assert done.stdout, done.stderr
-        document = json.loads(done.stdout)
-        assert document["nodes"] == ["n1", "n2"]
-        assert len(document["findings"]) > 80
-        return done.returncode, [each for each in document["findings"] if each["level"] != "ok"]
+        document: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, document
 
     def start_times(self, host: str) -> dict[str, str]:
         show = "systemctl show --value -p ExecMainStartTimestampMonotonic"

@@ -62,6 +62,20 @@ def test_verify_finds_a_new_stack_well_in_every_line(nodes: NodesStack) -> None:
         assert nodes.verify() == (0, [])
 
 
+def test_status_tells_of_the_nodes_without_a_look_at_their_hosts(nodes: NodesStack) -> None:
+    logins = {host: nodes.logins(host) for host in ("n1", "n2")}
+    status, document = nodes.fleet("status")
+    assert (status, document["well"]) == (0, True)
+    assert 300 < document["kubeProxyCertificate"]["daysLeft"] < 366
+    told = {name: (each["ready"], each["running"]) for name, each in document["nodes"].items()}
+    assert told == dict.fromkeys(("n1", "n2"), ("True", "v1.37.2"))
+    assert {host: nodes.logins(host) for host in logins} == logins
+    status, document = nodes.fleet("status", "--drift")
+    assert status == 0
+    assert {each["drift"] for each in document["nodes"].values()} == {"as declared"}
+    assert all(nodes.logins(host) > logins[host] for host in logins)
+
+
 # What somebody does on a host by hand, and what undoes it.
 _FAULTS = {
     "n1": (
