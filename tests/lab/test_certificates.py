@@ -6,9 +6,10 @@ The tests share one lab and one stack, and run in this order.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from lab.kubeconfig import write_kubeconfig
+from lab.pki import Authority
 from lab.spec import LabSpec
 from lab.ssh import agent_socket, key_file, new_key_pair
 from lab.stack import Stack
@@ -122,17 +125,35 @@ def _keys_of_hosts(nodes: NodesStack) -> dict[tuple[str, str], str]:
     return {(n, kind): str(_read(nodes, n, kind).serial_number) for n in _BOTH for kind in kinds}
 
 
-def _approve(nodes: NodesStack) -> str:
-    """Run `make approve`, as a timer would."""
-    inventory = nodes.start("stack", "output", "inventory", "--show-secrets")
-    text, _ = inventory.communicate(timeout=60)
-    done = subprocess.run(
-        ["./membership/run", "approve"],
-        cwd=nodes.stack.project, env=nodes.stack.environment(),
-        input=text, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@contextmanager
+def _timer(nodes: NodesStack) -> Iterator[Callable[[], str]]:
+    """Give what a timer runs: `approve`, with the rights that operations.md gives its user."""
+    text = (nodes.stack.project / "docs" / "operations.md").read_text()
+    (rights,) = (each for each in re.findall(r"```yaml\n(.*?)```", text, re.S) if "signers" in each)
+    folder = nodes.stack.project / "timer"
+    folder.mkdir()
+    (folder / "rights.yaml").write_text(rights)
+    Authority(nodes.lab.path("pki"), "ca").ensure_certificate("approver", "kube-nodes-approve")
+    write_kubeconfig(nodes.lab, folder / "kubeconfig", "approver")
+    output = nodes.start("stack", "output", "inventory", "--show-secrets")
+    inventory, _ = output.communicate(timeout=60)
+
+    def approve() -> str:
+        done = subprocess.run(
+            ["./membership/run", "approve"],
+            cwd=nodes.stack.project,
+            env=nodes.stack.environment() | {"KUBECONFIG": str(folder / "kubeconfig")},
+            input=inventory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    nodes.kubectl("apply", "-f", str(folder / "rights.yaml"))
+    yield approve
+    nodes.kubectl("delete", "-f", str(folder / "rights.yaml"))
 
 
 def _read_logs(nodes: NodesStack) -> None:
@@ -261,11 +282,12 @@ def test_kubelets_renew_their_certificates_and_the_serving_ones_are_approved_by_
     first = _keys_of_hosts(nodes)
     assert all(first[each] != before[each] for each in before)
     said, second, deadline = "", first, time.monotonic() + 100
-    while any(second[each] == first[each] for each in first):
-        assert time.monotonic() < deadline, (first, second, said)
-        time.sleep(1)
-        said += _approve(nodes)
-        second = _keys_of_hosts(nodes)
+    with _timer(nodes) as approve:
+        while any(second[each] == first[each] for each in first):
+            assert time.monotonic() < deadline, (first, second, said)
+            time.sleep(1)
+            said += approve()
+            second = _keys_of_hosts(nodes)
     assert "approved: serving certificate" in said
     assert "client certificate" not in said  # the cluster approves those by itself
     put_back(nodes.lab)
