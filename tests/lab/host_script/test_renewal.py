@@ -16,8 +16,9 @@ _NAMES = f"users:\n- user:\n    client-certificate: {_CLIENT}\n    client-key: {
 # As a kubelet that finds a certificate in its kubeconfig alone: it keeps it, and has it renewed.
 _RENEWS = f"""\
 #!/bin/sh
-if [ "$1" != --version ] && [ ! -e {_CLIENT} ]; then
-  sed -n 's/^ *client-[a-z]*-data: *//p' {_CONF} | base64 -d >{_PKI}/first.pem
+if [ "$1" != --version ] && [ ! -e {_CLIENT} ] && grep -qs -e -data: {_CONF}; then
+  sed -n 's/^ *client-[a-z]*-data: *//p' {_CONF} |
+    while read -r line; do echo "$line" | base64 -d; done >{_PKI}/first.pem
   ln -sf {_PKI}/first.pem {_CLIENT}
   grep -q 'BEGIN PRIVATE KEY' {_CLIENT} || exit 1
   [ -e /run/never ] || (sleep 0.3; sed s/first/second/ {_PKI}/first.pem >{_PKI}/second.pem
@@ -44,7 +45,7 @@ def _become_member(host: ScriptHost, node: Node) -> None:
     assert host.run(node.units()).status == 0
     host.sh(
         f"mkdir -p {_PKI} /etc/kubernetes; cd {_PKI}; rm -rf * /var/lib/kube-nodes/certificates"
-        f"; printf '{_PEM}' >a.pem; cp a.pem s.pem; chmod 600 *"
+        f"; printf %s '{_PEM}' >a.pem; cp a.pem s.pem; chmod 600 *"
         f"; ln -s {_PKI}/a.pem {_CLIENT}; ln -s {_PKI}/s.pem {_SERVING}"
         f"; printf '{_NAMES}' >{_CONF}; chmod 600 {_CONF}"
     )
@@ -90,7 +91,7 @@ def test_where_none_comes_the_one_of_before_is_back_and_said_why(
 def test_a_node_that_joins_with_an_epoch_renews_nothing(host: ScriptHost, node: Node) -> None:
     node.certificate_epoch = 5
     assert host.run(node.units()).restarted == ["kubelet", "kube-proxy"]
-    host.sh(f"mkdir -p {_PKI} /etc/kubernetes; printf '{_PEM}' >{_CLIENT}")
+    host.sh(f"mkdir -p {_PKI} /etc/kubernetes; printf %s '{_PEM}' >{_CLIENT}")
     host.sh(f"printf '{_NAMES}' >{_CONF}")
     again = host.run(node.units())
     assert (again.status, again.restarted) == (0, [])
