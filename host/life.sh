@@ -35,7 +35,7 @@ unknown() {
 kept() {
   for p in "$client" "$serving" "$conf"; do
     exists "$p.kn-kept" || continue
-    if [ "$p" != "$conf" ] && [ -e "$p" ]; then rm "$p.kn-kept"; else mv -fT "$p.kn-kept" "$p"; fi
+    if [ "$p" -ef "$p.kn-kept" ] || [ "$p" != "$conf" ] && [ -e "$p" ]; then rm "$p.kn-kept"; else mv -fT "$p.kn-kept" "$p"; fi
   done
 }
 

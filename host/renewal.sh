@@ -32,15 +32,17 @@ renew() {
   need="$need kubelet"
 }
 
-# renewed: the client certificate is another one. The serving one needs approval; membership sees to it.
+# renewed: the client certificate is another one. That for others needs approval: membership sees to it.
 renewed() {
   [ -n "$before" ] || return 0
   while [ ! -e "$client" ] || [ "$(own "$client" CERTIFICATE)" = "$before" ]; do
     [ $(($(date +%s) - ${since%.*})) -lt "$wait" ] ||
       die "no new certificate came within $wait s: see \`journalctl -u kubelet\`, and whether the cluster approves a" \
-        "node's own renewal (a binding to the ClusterRole …:selfnodeclient); those of before are back"
+        "node's own renewal (a binding to selfnodeclient); those of before are back"
     sleep 0.1
   done
-  kept && echo "$epoch" >"$record" || die "cannot write $record"
+  rm -f "$serving.kn-kept"
+  kept
+  echo "$epoch" >"$record" || die "cannot write $record"
   did="${did}renewed kubelet\n"
 }

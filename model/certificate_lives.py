@@ -16,11 +16,12 @@ from kube_nodes.model.certificate_checks import (
     judge_life,
 )
 from kube_nodes.model.check import of_node
-from kube_nodes.model.expectation import Expectation
+from kube_nodes.model.expectation import Expectation, ExpectedCertificate
 from kube_nodes.model.findings import Finding, Level
 from kube_nodes.model.host_facts import HostFacts
 
-BY_KUBELET = "by the kubelet"
+BY_KUBELET = "the kubelet"
+BY_APPROVAL = "the kubelet, with approve"
 BY_EPOCH = "kubeProxyCertificate.epoch"
 BY_HAND = "another CA"
 REPLACE_CA = "docs/operations.md says how a CA is replaced"
@@ -96,7 +97,7 @@ def host_lives(
         yield CertificateLife(
             nodes=(expected.id,),
             name=each.name,
-            renewal=BY_KUBELET if each.renews else BY_EPOCH,
+            renewal=_renewal(each),
             ends=chain[0].not_valid_after_utc if chain else None,
             issuer=_authority(number, authorities) if number is not None else "",
             findings=tuple(of_node(expected.id, [finding])),
@@ -120,7 +121,7 @@ def ending_within(
     """Name as failed what ends within so many days, and nothing renews by itself."""
     for life in lives:
         left = life.days_left(now)
-        if life.renewal == BY_KUBELET or left is None or left >= days:
+        if life.renewal in (BY_KUBELET, BY_APPROVAL) or left is None or left >= days:
             yield life
             continue
         rule = f"it must last {days} days"
@@ -134,6 +135,13 @@ def ending_within(
                 for each in life.findings
             ),
         )
+
+
+def _renewal(expected: ExpectedCertificate) -> str:
+    """Say who renews it: the cluster approves no certificate that serves others."""
+    if not expected.renews:
+        return BY_EPOCH
+    return BY_APPROVAL if expected.addresses else BY_KUBELET
 
 
 def _joined(one: CertificateLife, other: CertificateLife) -> CertificateLife:

@@ -6,9 +6,10 @@ The tests share one lab and one stack, and run in this order.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from lab.kubeconfig import write_kubeconfig
+from lab.pki import Authority
 from lab.spec import LabSpec
 from lab.ssh import agent_socket, key_file, new_key_pair
 from lab.stack import Stack
@@ -122,17 +125,35 @@ def _keys_of_hosts(nodes: NodesStack) -> dict[tuple[str, str], str]:
     return {(n, kind): str(_read(nodes, n, kind).serial_number) for n in _BOTH for kind in kinds}
 
 
-def _approve(nodes: NodesStack) -> str:
-    """Run `make approve`, as a timer would."""
-    inventory = nodes.start("stack", "output", "inventory", "--show-secrets")
-    text, _ = inventory.communicate(timeout=60)
-    done = subprocess.run(
-        ["./membership/run", "approve"],
-        cwd=nodes.stack.project, env=nodes.stack.environment(),
-        input=text, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@contextmanager
+def _timer(nodes: NodesStack) -> Iterator[Callable[[], str]]:
+    """Give what a timer runs: `approve`, with the rights that operations.md gives its user."""
+    text = (nodes.stack.project / "docs" / "operations.md").read_text()
+    (rights,) = (each for each in re.findall(r"```yaml\n(.*?)```", text, re.S) if "signers" in each)
+    folder = nodes.stack.project / "timer"
+    folder.mkdir()
+    (folder / "rights.yaml").write_text(rights)
+    Authority(nodes.lab.path("pki"), "ca").ensure_certificate("approver", "kube-nodes-approve")
+    write_kubeconfig(nodes.lab, folder / "kubeconfig", "approver")
+    output = nodes.start("stack", "output", "inventory", "--show-secrets")
+    inventory, _ = output.communicate(timeout=60)
+
+    def approve() -> str:
+        done = subprocess.run(
+            ["./membership/run", "approve"],
+            cwd=nodes.stack.project,
+            env=nodes.stack.environment() | {"KUBECONFIG": str(folder / "kubeconfig")},
+            input=inventory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    nodes.kubectl("apply", "-f", str(folder / "rights.yaml"))
+    yield approve
+    nodes.kubectl("delete", "-f", str(folder / "rights.yaml"))
 
 
 def _read_logs(nodes: NodesStack) -> None:
@@ -170,14 +191,14 @@ def test_another_ssh_key_user_and_port_restart_nothing(nodes: NodesStack, unmove
     before = {host: nodes.start_times(host) for host in _BOTH}
     pair = new_key_pair()
     environment = {"SSH_AUTH_SOCK": str(agent_socket(nodes.lab)), "PATH": "/usr/bin:/bin"}
-    for option in ([], ["-d"]):
-        key = nodes.stack.project / "another"
-        key.touch(mode=0o600)
-        key.write_text(pair.private)
-        key.with_suffix(".pub").write_text(pair.public)
-        # Another key in the agent is no input.
-        subprocess.run(["ssh-add", "-q", *option, str(key)], env=environment, check=True)
-        nodes.pulumi("preview", "--expect-no-changes")
+    key = nodes.stack.project / "another"
+    key.touch(mode=0o600)
+    key.write_text(pair.private)
+    key.with_suffix(".pub").write_text(pair.public)
+    # Another key in the agent is no input.
+    subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True)
+    nodes.pulumi("preview", "--expect-no-changes")
+    subprocess.run(["ssh-add", "-q", "-d", str(key)], env=environment, check=True)
 
     with nodes.changed({"options.joinTimeoutSeconds": 200}):
         _set_ssh_key(nodes, key_file(nodes.lab).read_text())
@@ -188,7 +209,6 @@ def test_another_ssh_key_user_and_port_restart_nothing(nodes: NodesStack, unmove
         values: dict[str, str | int] = {"options.ssh.user": "admin", "options.ssh.port": 2222}
         with _only_key_of_admin(nodes, pair.public), nodes.changed(values):
             nodes.up()
-            nodes.pulumi("preview", "--expect-no-changes")
     assert {host: nodes.start_times(host) for host in _BOTH} == before
 
 
@@ -261,11 +281,12 @@ def test_kubelets_renew_their_certificates_and_the_serving_ones_are_approved_by_
     first = _keys_of_hosts(nodes)
     assert all(first[each] != before[each] for each in before)
     said, second, deadline = "", first, time.monotonic() + 100
-    while any(second[each] == first[each] for each in first):
-        assert time.monotonic() < deadline, (first, second, said)
-        time.sleep(1)
-        said += _approve(nodes)
-        second = _keys_of_hosts(nodes)
+    with _timer(nodes) as approve:
+        while any(second[each] == first[each] for each in first):
+            assert time.monotonic() < deadline, (first, second, said)
+            time.sleep(1)
+            said += approve()
+            second = _keys_of_hosts(nodes)
     assert "approved: serving certificate" in said
     assert "client certificate" not in said  # the cluster approves those by itself
     put_back(nodes.lab)

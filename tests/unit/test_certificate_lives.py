@@ -68,8 +68,8 @@ def _printed(seen: Look) -> str:
 def test_each_certificate_of_a_host_has_its_end_its_ca_and_what_renews_it() -> None:
     rows = _rows(told())
     assert {name: (each.days_left(NOW), each.renewal) for name, each in rows.items()} == {
-        "kubelet's certificate": (265, "by the kubelet"),
-        "kubelet's serving certificate": (265, "by the kubelet"),
+        "kubelet's certificate": (265, "the kubelet"),
+        "kubelet's serving certificate": (265, "the kubelet, with approve"),
         "kube-proxy's certificate": (265, "kubeProxyCertificate.epoch"),
     }
     assert {(each.issuer, each.level) for each in rows.values()} == {("CA", Level.OK)}
