@@ -311,9 +311,9 @@ def test_a_host_that_was_installed_anew_joins_by_a_raised_generation(
     member.kubelet.report(ready=False)
     uid = member.plane.get(member.path)["metadata"]["uid"]
     raised = replace(member.node, generation=2)
-    anew = MachineNumbers(machine_id="e" * 32)
+    anew = MachineNumbers(machine_id="b" * 32)
     assert run("prepare", member.prepare(node=raised, machine=anew)).status == 0
-    new = replace(member.kubelet, identity=None, _registered=False, machine_id="e" * 32)
+    new = replace(member.kubelet, identity=None, _registered=False, machine_id="b" * 32)
     kubelet = in_background(lambda: new.join(member.bearer))
     result = run("join", member.join(node=raised))
     kubelet.join()

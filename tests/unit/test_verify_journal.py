@@ -17,7 +17,6 @@ from kube_nodes.model.journal import MESSAGES, PATTERN, judge_journal
 from tests.documented import assert_documented
 from tests.unit.healthy_node import not_well, told
 
-_NO_SANDBOX = "Image of the sandbox missing"
 _MANUALS = (
     "E0905 20:09:11.733419       1 proxier.go:423] Failed to execute iptables-restore for nat: "
     "exit status 1 (iptables-restore: line 7 failed"
@@ -39,11 +38,11 @@ _LINES = {
     'E1126 run.go:1] err="strict decoding error: unknown field \\"spec.x\\""': "unknown field",
     "Flag --pod-infra-container-image has been deprecated, will be removed": "flag",
     "Error: failed to parse kubelet flag: unknown flag: --allow-privileged": "flag",
-    'E1127 remote_runtime.go:193] "RunPodSandbox from runtime service failed" err="rpc error: code ='
-    ' Unknown desc = failed to get sandbox image \\"registry.k8s.io/pause:3.6\\": failed to pull':
+    'E1127 remote_runtime.go:193] "RunPodSandbox from runtime service failed" err="rpc error:'
+    ' code = Unknown desc = failed to get sandbox image \\"registry.k8s.io/pause:3.6\\": failed':
     "sandbox image",
-    'E1127 log.go:32] err="rpc error: desc = failed to start sandbox \\"5f\\": failed to get sandbox'
-    ' image \\"registry.k8s.io/pause:3.10\\": failed to pull image"': "sandbox image",
+    'E1127 log.go:32] err="rpc error: desc = failed to start sandbox \\"5f\\": failed to get'
+    ' sandbox image \\"registry.k8s.io/pause:3.10\\": failed to pull image"': "sandbox image",
     "I1126 proxier.go:805] Syncing iptables rules": None,
     'I1126 kubelet.go:1] "Adding node label from config"': None,
 }  # fmt: skip
@@ -132,7 +131,8 @@ def test_a_sandbox_image_that_is_missing_is_a_failure_for_as_long_as_it_is_asked
     line = next(line for line, key in _LINES.items() if key == "sandbox image")
     (finding,) = _judge((1001, line), now=1002)
     assert finding.level is Level.FAILED
-    assert_documented(f"n1: {finding}".replace("kube-proxy", "kubelet"), _NO_SANDBOX)
+    said = f"n1: {finding}".replace("kube-proxy", "kubelet")
+    assert_documented(said, "Image of the sandbox missing")
     (over,) = _judge((1001, line), now=1001 + 181)
     assert (over.level, over.remedy) == (Level.NOTE, "")
 
