@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from kube_nodes.model.findings import Finding
-from lab import lifecycle
+from lab import lifecycle, pod_network
+from lab.host_files import CNI_CONFIG
 from lab.spec import LabSpec
 from lab.ssh import new_key_pair
 from lab.stack import Stack
@@ -123,16 +124,20 @@ def test_verify_finds_every_planted_fault_and_nothing_else(nodes: NodesStack) ->
     assert "kubernetes#68447" in note["rule"]
 
 
-def test_a_node_whose_network_has_gone_is_told_of_with_what_to_do(nodes: NodesStack) -> None:
-    """The lab's CNI configuration comes from containerd, by a template."""
-    kept = "/run/kept-net.d"
-    nodes.ssh("n1", f"mv /etc/cni/net.d {kept}; mkdir /etc/cni/net.d; systemctl restart containerd")
-    try:
-        with nodes.changed({"pools.workers.nodes.n1.options.joinTimeoutSeconds": 10}):
+def test_a_node_without_its_cni_configuration_is_told_of_with_what_to_do(
+    nodes: NodesStack,
+) -> None:
+    """The lab's network add-on is stopped meanwhile: it would bring the file back."""
+    file, kept = f"/{CNI_CONFIG}", "/run/kept.conflist"
+    with nodes.paused(pod_network.NAME):
+        nodes.ssh("n1", f"mv {file} {kept}; systemctl restart containerd")
+        try:
             nodes.await_not_ready("n1")
-            assert_documented(nodes.up(expect=False), "Node not Ready because of CNI")
-    finally:
-        nodes.ssh("n1", f"rm -r /etc/cni/net.d; mv {kept} /etc/cni/net.d")
+            with nodes.changed({"pools.workers.nodes.n1.options.joinTimeoutSeconds": 10}):
+                said = nodes.up(expect=False)
+        finally:
+            nodes.ssh("n1", f"mv {kept} {file}")
+    assert_documented(said, "Node not Ready because of CNI")
     nodes.up()
 
 
