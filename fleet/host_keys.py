@@ -199,7 +199,8 @@ def show(seen: Sequence[Seen], console: Console | None = None) -> None:
             warning = (
                 f"{each.node.id}: THE HOST KEY HAS CHANGED. Either the host was installed anew, or"
                 f" somebody else answers at {each.node.address}. Believe it only once"
-                f" `{_CONSOLE}` on the host's own console shows the new fingerprint."
+                f" `{_CONSOLE}` on the host's own console shows the new fingerprint; then declare"
+                f" it with: make host-keys REPLACE={each.node.id}"
             )
             console.print(Text(warning, "bold red"), highlight=False)
 

@@ -70,7 +70,10 @@ def connect() -> Connection:
     except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
         # A parser's message may quote lines of the file, keys included.
         text = str(error) if isinstance(error, ConfigException | OSError) else "is not valid"
-        raise ConnectionConfigError(f"kubeconfig: {text}") from None
+        raise ConnectionConfigError(
+            f"kubeconfig: {text}; see that KUBECONFIG names the right file, and its current"
+            " context one that is in it"
+        ) from None
     return Connection(
         url=config.host.rstrip("/"),
         pool=_pool(config, with_identity),

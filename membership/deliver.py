@@ -94,7 +94,10 @@ class _Delivery:
             said = await process.stderr.read(_MOST_BYTES)
             await process.wait_closed()
         if process.exit_status != 0:
-            raise MembershipError(f"{name} cannot be written on the host: {clean(said, 400)}")
+            raise MembershipError(
+                f"{name} cannot be written on the host: {clean(said, 400)};"
+                " see `df` there, and run again"
+            )
         self._sent.append(f"sent {name} {total - begin}")
 
     async def _feed(

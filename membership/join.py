@@ -17,7 +17,12 @@ from kube_nodes.membership.lost import write_off
 from kube_nodes.membership.own_requests import OwnRequests
 from kube_nodes.membership.pod_cidrs import check_new_node
 from kube_nodes.membership.progress import Progress
-from kube_nodes.membership.readiness import another_machine, read_runs, why_not_ready
+from kube_nodes.membership.readiness import (
+    another_machine,
+    lacks_pod_network,
+    read_runs,
+    why_not_ready,
+)
 from kube_nodes.membership.watching import Collection, Event, Listed, follow
 from kube_nodes.model.labels import Taint
 from kube_nodes.model.requests import JoinRequest
@@ -209,6 +214,11 @@ class _Arrival:
         )
 
     def _remedy(self) -> str:
+        if self._node is None and self._requests.refused:
+            return (
+                "Correct the host or what is declared of it, so that both are the same node"
+                " (`kubectl certificate deny` ends a request that is nobody's), and run again"
+            )
         if self._node is None and not self._requests.any:
             return (
                 "A kubelet that has registered once does not again until it is restarted: run"
@@ -216,4 +226,10 @@ class _Arrival:
             )
         if not self._is_new and self._node and another_machine(self._node, self._run):
             return "If the host was replaced, raise the node's generation"
+        if self._node and lacks_pod_network(self._node):
+            return (
+                "Install the cluster's network add-on. Where it is there, `kubectl get pods -A"
+                f" -o wide --field-selector spec.nodeName={self._declared.name}` shows its pod on"
+                " this node, and `kubectl describe` what keeps it; then run again"
+            )
         return "See `journalctl -u kubelet` on the host; run again to go on"

@@ -79,6 +79,11 @@ class OwnRequests:
         return bool(self._manifests)
 
     @property
+    def refused(self) -> bool:
+        """Whether a request of the node's is left pending."""
+        return any(outcome(self._manifests[name]) == "pending" for name in self._refused)
+
+    @property
     def served_at(self) -> str:
         """Creation time of the newest serving request that was issued; empty without one."""
         return max(

@@ -74,6 +74,13 @@ def why_not_ready(api: Api, node: Object | None, declared: DeclaredNode, run: St
     return ""
 
 
+def lacks_pod_network(node: Object) -> bool:
+    """Tell whether the kubelet reports that the runtime has no network to give to pods."""
+    return not is_ready(node) and "NetworkPluginNotReady" in ready_condition(node).get(
+        "message", ""
+    )
+
+
 def another_machine(node: Object, run: Started) -> str:
     """Say that the Node is reported by a machine that is not the host; empty if it is the host."""
     reported = ((node.get("status") or {}).get("nodeInfo") or {}).get("machineID")

@@ -33,6 +33,8 @@ class Message:
     """Then it is not even that, where it came only at the start."""
     warning: bool = False
     """It is a note in any case."""
+    passes: bool = False
+    """It comes again for as long as it holds: a note where it came only long ago."""
 
 
 MESSAGES = (
@@ -70,6 +72,14 @@ MESSAGES = (
         remedy="use the field that the message names, in the node's options",
         warning=True,
     ),
+    Message(
+        key="sandbox image",
+        pattern=r"failed to (get|pull) sandbox image",
+        rule="no pod can start here: the container runtime cannot get the image of its sandbox",
+        remedy="open the host's way to the image's registry, or import the image there"
+        " (ctr -n k8s.io images import), or set containerd.sandboxImage to one that it can get",
+        passes=True,
+    ),
 )
 PATTERN = "|".join(message.pattern for message in MESSAGES)
 
@@ -101,6 +111,7 @@ def judge_journal(
         only_at_start = last <= started_seconds + START_SECONDS
         over = only_at_start or last < now_seconds - LATE_SECONDS
         harmless = message.harmless_at_start and over and service_answers
+        harmless = harmless or (message.passes and last < now_seconds - LATE_SECONDS)
         usual = message.usual_at_start and only_at_start and harmless
         level = Level.NOTE if message.warning or harmless else Level.FAILED
         yield Finding(

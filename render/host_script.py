@@ -110,6 +110,12 @@ class Binary:
     restarts: tuple[str, ...] = ()
 
 
+_NO_SUDO = (
+    "sudo: refused; files and units are root's;"
+    " log in as root, or give this user sudo without a password"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Directory:
     """A folder with its mode."""
@@ -133,8 +139,11 @@ def as_user(user: str, text: str) -> str:
     """Return the command string that runs shell text as root, whoever logs in."""
     if user == "root":
         return f"exec sh -c {shell_word(text)}"
-    # Where sudo refuses, stdin is still to be read, or its message is lost.
-    return f"sudo -n sh -c {shell_word(text)} || {{ rc=$?; cat >/dev/null; exit $rc; }}"
+    # Where sudo refuses, stdin is still to be read, or its message is lost; it has no remedy.
+    return (
+        f"sudo -n sh -c {shell_word(text)} || {{ rc=$?; cat >/dev/null;"
+        f" sudo -n true 2>/dev/null || echo {shell_word(_NO_SUDO)} >&2; exit $rc; }}"
+    )
 
 
 def render_units_script(

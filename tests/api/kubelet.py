@@ -23,6 +23,11 @@ from cryptography.x509.oid import NameOID
 
 from tests.plugins.control_plane import Answer, ControlPlane
 
+# As the kubelet 1.37 says it, with containerd's own words in it.
+NO_NETWORK = (
+    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady"
+    " message:Network plugin returns error: cni plugin not initialized"
+)
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 NODE_INFO = (
     "architecture",
@@ -135,7 +140,7 @@ class Kubelet:
             "type": "Ready",
             "status": "True" if ready else "False",
             "reason": "KubeletReady" if ready else "KubeletNotReady",
-            "message": "kubelet is posting ready status" if ready else "CNI is not ready",
+            "message": "kubelet is posting ready status" if ready else NO_NETWORK,
             "lastHeartbeatTime": now,
             "lastTransitionTime": now,
         }

@@ -14,7 +14,8 @@ import pytest
 from kube_nodes.membership import readiness
 from kube_nodes.model.requests import Runs, Token
 from tests.api.conftest import Machine, Result, declare_closed, in_background
-from tests.api.kubelet import REQUESTS, Kubelet
+from tests.api.kubelet import NO_NETWORK, REQUESTS, Kubelet
+from tests.documented import assert_documented
 
 Run = Callable[..., Result]
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
@@ -157,7 +158,16 @@ def test_a_node_that_is_not_ready_is_waited_for(member: Machine, run: Run) -> No
     result = run("join", member.join())
     waiting.join()
     assert result.status == 0
-    assert "Ready is False: KubeletNotReady CNI is not ready" in result.err
+    assert f"Ready is False: KubeletNotReady {NO_NETWORK}" in result.err
+
+
+def test_a_node_without_a_network_for_pods_is_told_of_with_what_to_do(
+    member: Machine, run: Run
+) -> None:
+    member.kubelet.report(ready=False)
+    result = run("join", member.join(timeout_seconds=1))
+    assert result.status == 1
+    assert_documented(result.err, "Node not Ready because of CNI")
 
 
 def test_ready_from_before_the_restart_does_not_count(member: Machine, run: Run) -> None:
@@ -245,6 +255,8 @@ def test_a_request_for_another_nodes_name_stays_pending_and_is_reported(
     attempt.join()
     assert result.status == 1
     assert "'somebody-else' is not a declared node" in result.err
+    assert_documented(result.err, "Certificate request refused")
+    assert_documented(result.err, "Certificate request refused", 2)
     assert not _approved(machine)
 
 

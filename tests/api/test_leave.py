@@ -10,6 +10,7 @@ import pytest
 from kube_nodes.model.requests import Drain
 from tests.api.conftest import Machine, Result, in_background
 from tests.api.pods import allow_disruptions, end_pod, make_budget, make_pod, node_pods
+from tests.documented import assert_documented
 
 Run = Callable[..., Result]
 SHORT = Drain(timeout_seconds=1)
@@ -66,7 +67,7 @@ def test_a_budget_that_forbids_is_named_and_nothing_is_deleted(member: Machine, 
     assert result.status == 1
     assert f"The disruption budget web-{member.node.name} needs 1 healthy pods" in result.err
     assert node_pods(member) == ["web"]
-    assert "or the disruption budget, with kubectl" in result.err
+    assert_documented(result.err, "Drain blocked by a budget", 2)
     assert member.plane.get(member.path)["spec"]["unschedulable"] is True
 
 

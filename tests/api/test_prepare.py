@@ -19,7 +19,8 @@ from kube_nodes.model.machine import Machine as MachineNumbers
 from kube_nodes.model.requests import Cluster, Drain, parse_open_until
 from tests.api.conftest import Machine, Result, in_background
 from tests.api.kubelet import NODE_INFO
-from tests.api.pods import PODS, make_pod, node_pods
+from tests.api.pods import PODS, make_budget, make_pod, node_pods
+from tests.documented import assert_documented
 
 Run = Callable[..., Result]
 
@@ -65,7 +66,7 @@ def test_a_token_that_is_not_let_in_is_said_so(
     monkeypatch.setattr(tokens, "open_token", lambda *_: None)
     result = run("prepare", machine.prepare())
     assert result.status == 1
-    assert "bootstrap token authentication is off" in result.err
+    assert_documented(result.err, "Token closed", 2)
     assert machine.token.secret not in result.err
 
 
@@ -105,6 +106,18 @@ def test_a_drain_that_fails_leaves_the_node_schedulable(
     assert "set drainForce" in result.err
     assert "unschedulable" not in member.plane.get(member.path)["spec"]
     assert "kube-nodes/cordoned" not in member.annotations()
+
+
+def test_a_budget_that_forbids_the_drain_is_named_with_what_to_do(
+    member: Machine, run: Run
+) -> None:
+    make_pod(member, "web")
+    make_budget(member, "web", allowed=0)
+    newer = replace(member.node, version="v1.36.9")
+    result = run("prepare", member.prepare(node=newer, drain=Drain(timeout_seconds=1)))
+    assert result.status == 1
+    assert_documented(result.err, "Drain blocked by a budget")
+    assert node_pods(member) == ["web"]
 
 
 def test_an_operators_cordon_outlasts_a_drain_that_fails(member: Machine, run: Run) -> None:
@@ -208,6 +221,7 @@ def test_another_cluster_is_refused_before_any_write(member: Machine, run: Run, 
     result = run(verb, request)
     assert result.status == 1
     assert result.err.startswith(f"{member.node.id}: the kubeconfig reaches another cluster")
+    assert_documented(result.err, "Wrong context")
     assert member.plane.get(member.path)["metadata"]["resourceVersion"] == before
     assert "token-secret" not in member.data()
 
@@ -224,6 +238,7 @@ def test_a_context_that_is_not_there_is_said_so(
     result = run("prepare", machine.prepare())
     assert result.status == 1
     assert "not-there" in result.err
+    assert_documented(result.err, "Wrong context", 2)
 
 
 def test_an_api_server_before_1_19_is_refused(
@@ -240,8 +255,11 @@ def test_a_kubelet_newer_than_the_api_server_is_refused(member: Machine, run: Ru
     make_pod(member, "stays")
     result = run("prepare", member.prepare(node=replace(member.node, version="v1.99.0")))
     assert result.status == 1
-    assert "newer than the API server" in result.err
+    assert_documented(result.err, "Version skew")
     assert node_pods(member) == ["stays"]
+    older = run("prepare", member.prepare(node=replace(member.node, version="v1.33.9")))
+    assert older.status == 1
+    assert_documented(older.err, "Version skew", 2)
 
 
 IDS = MachineNumbers(
@@ -307,9 +325,9 @@ def test_a_host_that_was_installed_anew_joins_by_a_raised_generation(
     member.kubelet.report(ready=False)
     uid = member.plane.get(member.path)["metadata"]["uid"]
     raised = replace(member.node, generation=2)
-    anew = MachineNumbers(machine_id="e" * 32)
+    anew = MachineNumbers(machine_id="b" * 32)
     assert run("prepare", member.prepare(node=raised, machine=anew)).status == 0
-    new = replace(member.kubelet, identity=None, _registered=False, machine_id="e" * 32)
+    new = replace(member.kubelet, identity=None, _registered=False, machine_id="b" * 32)
     kubelet = in_background(lambda: new.join(member.bearer))
     result = run("join", member.join(node=raised))
     kubelet.join()

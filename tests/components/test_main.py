@@ -22,6 +22,7 @@ from kube_nodes.model.drift import Difference
 from kube_nodes.model.findings import Finding, Level, Repair
 from tests.components.recording import Graph, monitor_of
 from tests.components.stacks import configuration
+from tests.documented import assert_documented
 
 _MAIN = Path(__file__).parents[2] / "__main__.py"
 
@@ -110,6 +111,17 @@ def test_a_preview_looks_for_drift_only_when_it_is_asked_to(
     assert looked == [(["n1"], None)]
     assert "drift: n1: /etc/x: repair: reapply\n-a\n+b" in caplog.text
     assert "n1-service-check" in graph.resources
+
+
+def test_an_update_without_an_agent_is_warned_and_a_preview_needs_none(
+    checks: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with caplog.at_level(logging.WARNING):
+        run(Graph(), configuration(1), preview=True)
+        assert "SSH_AUTH_SOCK" not in caplog.text
+        run(Graph(), configuration(1), preview=False)
+    assert_documented(caplog.text, "No SSH agent")
 
 
 def test_an_update_is_sure_of_the_cluster_before_the_first_resource(

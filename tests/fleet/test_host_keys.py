@@ -16,6 +16,7 @@ import pytest
 from kube_nodes.fleet import host_keys
 from kube_nodes.fleet.__main__ import main
 from kube_nodes.model.host_keys import fingerprint
+from tests.documented import assert_documented
 from tests.plugins.engine import pulumi_directory
 from tests.plugins.ssh_server import SshServer
 
@@ -103,7 +104,7 @@ def test_a_changed_key_is_said_loudly_and_is_not_written_with_the_new_ones(
     _declare(server, _OTHER)
     assert _run("--write") == 1
     said = capsys.readouterr().out
-    assert "w1: THE HOST KEY HAS CHANGED" in said
+    assert_documented(said, "Host key changed", 3)
     assert fingerprint(_OTHER) in said and fingerprint(server.host_key_line) in said
     assert _nodes()["w1"]["hostKey"] == _OTHER
     assert _run("--replace", "w1") == 0

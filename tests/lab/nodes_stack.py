@@ -258,6 +258,13 @@ class NodesStack:
         document: dict[str, Any] = json.loads(done.stdout)
         return done.returncode, document
 
+    def await_not_ready(self, name: str) -> None:
+        """Wait until the cluster has heard that a node is not Ready."""
+        end = time.monotonic() + 60
+        while name in self.ready():
+            assert time.monotonic() < end, f"{name} stays Ready"
+            time.sleep(0.5)
+
     def start_times(self, host: str) -> dict[str, str]:
         show = "systemctl show --value -p ExecMainStartTimestampMonotonic"
         units = ("kubelet", "kube-proxy")

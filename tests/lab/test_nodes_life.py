@@ -12,14 +12,18 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab import lifecycle
+from kube_nodes.model.findings import Finding
+from lab import lifecycle, pod_network
+from lab.host_files import CNI_CONFIG
 from lab.spec import LabSpec
 from lab.ssh import new_key_pair
 from lab.stack import Stack
 from tests.cis import failed_checks
+from tests.documented import assert_documented
 from tests.lab.dns_server import cluster_dns
 from tests.lab.hardening import SEEN_BY_THE_POD, assert_sandboxed, known_node, read_volumes
 from tests.lab.host_script.proxy_host import proxy_chains
@@ -132,6 +136,45 @@ def test_verify_finds_every_planted_fault_and_nothing_else(nodes: NodesStack) ->
     (note,) = (each for each in found if each["what"] == message)
     assert _MANUALS in note["value"]
     assert "kubernetes#68447" in note["rule"]
+
+
+def test_a_node_without_its_cni_configuration_is_told_of_with_what_to_do(
+    nodes: NodesStack,
+) -> None:
+    """The lab's network add-on is stopped meanwhile: it would bring the file back."""
+    file, kept = f"/{CNI_CONFIG}", "/run/kept.conflist"
+    with nodes.paused(pod_network.NAME):
+        nodes.ssh("n1", f"mv {file} {kept}; systemctl restart containerd")
+        try:
+            nodes.await_not_ready("n1")
+            with nodes.changed({"pools.workers.nodes.n1.options.joinTimeoutSeconds": 10}):
+                said = nodes.up(expect=False)
+        finally:
+            nodes.ssh("n1", f"mv {kept} {file}")
+    assert_documented(said, "Node not Ready because of CNI")
+    nodes.up()
+
+
+def test_a_sandbox_image_that_is_missing_is_told_by_verify(nodes: NodesStack) -> None:
+    image, kept = "localhost/kube-nodes/pause:1", "/run/kept-pause.tar"
+    images = "ctr -n k8s.io images"
+    nodes.ssh("n1", f"{images} export {kept} {image} && {images} rm --sync {image}")
+    try:
+        nodes.kubectl("delete", "pods", "-n", "kube-nodes", "--field-selector=spec.nodeName=n1")
+        end = time.monotonic() + 60
+        while not (found := _of_sandboxes(nodes)):
+            assert time.monotonic() < end, "no pod lacked the image"
+    finally:
+        nodes.ssh("n1", f"{images} import {kept} && rm {kept}")
+    assert found["level"] == "failed"
+    assert_documented(str(Finding(**found)), "Image of the sandbox missing")
+    nodes.kubectl("rollout", "status", "-n", "kube-nodes", "daemonset/service-check")
+
+
+def _of_sandboxes(nodes: NodesStack) -> dict[str, Any]:
+    """Return what verify says of the image of sandboxes."""
+    what = "journal of kubelet: sandbox image"
+    return next((each for each in nodes.verify()[1] if each["what"] == what), {})
 
 
 def test_a_joined_node_can_be_asked_for_logs(nodes: NodesStack) -> None:

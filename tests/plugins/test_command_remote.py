@@ -21,6 +21,7 @@ import pytest
 from google.protobuf import empty_pb2
 
 from lab.plugins.values import UNKNOWN, Secret
+from tests.documented import assert_documented
 from tests.plugins.driver import Driver
 from tests.plugins.rendezvous import all_at_once
 from tests.plugins.ssh_server import SshServer, write_key
@@ -170,6 +171,7 @@ def test_the_host_key_must_be_the_given_one(plugin: Driver, server: SshServer) -
     told = failure(plugin, connection(server, hostKey=other))
     expected = "after 0 failed attempts: ssh: handshake failed: ssh: host key mismatch"
     assert told == expected
+    assert_documented(told, "Host key changed")
 
 
 def test_without_a_host_key_any_host_is_trusted(plugin: Driver, server: SshServer) -> None:
@@ -193,6 +195,7 @@ def test_refused_credentials_are_tried_again_as_often_as_the_limit_says(
         "after 2 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted "
         "methods [none publickey], no supported methods remain"
     )
+    assert_documented(told, "Wrong key")
     assert server.connections == before + 3
     assert time.monotonic() - begun >= 0.25  # 0.1 s, then 0.15 s
     assert plugin.messages[-2:] == ["Dial 1/2 failed: retrying", "Dial 2/2 failed: retrying"]
@@ -239,7 +242,7 @@ def test_the_agent_of_the_environment_or_of_the_input_logs_in(
 ) -> None:
     to = without(connection(server), "privateKey")
     assert create(plugin, {**to, "agentSocketPath": agent}, "echo hi")["stdout"] == "hi"
-    assert "unable to authenticate" in failure(plugin, to)
+    assert_documented(failure(plugin, to), "No SSH agent", 2)
     with Driver("lab.plugins.command", variables={"SSH_AUTH_SOCK": agent}) as driver:
         assert create(driver, to, "echo hi")["stdout"] == "hi"
 

@@ -14,6 +14,7 @@ import pytest
 from kube_nodes.model.findings import Finding, Level
 from kube_nodes.model.host_facts import JournalLine
 from kube_nodes.model.journal import MESSAGES, PATTERN, judge_journal
+from tests.documented import assert_documented
 from tests.unit.healthy_node import not_well, told
 
 _MANUALS = (
@@ -37,6 +38,11 @@ _LINES = {
     'E1126 run.go:1] err="strict decoding error: unknown field \\"spec.x\\""': "unknown field",
     "Flag --pod-infra-container-image has been deprecated, will be removed": "flag",
     "Error: failed to parse kubelet flag: unknown flag: --allow-privileged": "flag",
+    'E1127 remote_runtime.go:193] "RunPodSandbox from runtime service failed" err="rpc error:'
+    ' code = Unknown desc = failed to get sandbox image \\"registry.k8s.io/pause:3.6\\": failed':
+    "sandbox image",
+    'E1127 log.go:32] err="rpc error: desc = failed to start sandbox \\"5f\\": failed to get'
+    ' sandbox image \\"registry.k8s.io/pause:3.10\\": failed to pull image"': "sandbox image",
     "I1126 proxier.go:805] Syncing iptables rules": None,
     'I1126 kubelet.go:1] "Adding node label from config"': None,
 }  # fmt: skip
@@ -119,6 +125,16 @@ def test_a_dropped_flag_is_a_note_with_its_line() -> None:
     line = "Flag --pod-infra-container-image has been deprecated, will be removed"
     (finding,) = _judge((1001, line), service_answers=False)
     assert (finding.level, finding.value) == (Level.NOTE, line)
+
+
+def test_a_sandbox_image_that_is_missing_is_a_failure_for_as_long_as_it_is_asked_for() -> None:
+    line = next(line for line, key in _LINES.items() if key == "sandbox image")
+    (finding,) = _judge((1001, line), now=1002)
+    assert finding.level is Level.FAILED
+    said = f"n1: {finding}".replace("kube-proxy", "kubelet")
+    assert_documented(said, "Image of the sandbox missing")
+    (over,) = _judge((1001, line), now=1001 + 181)
+    assert (over.level, over.remedy) == (Level.NOTE, "")
 
 
 def test_several_kinds_are_told_each_on_its_own() -> None:

@@ -14,6 +14,7 @@ from kube_nodes.membership.progress import Progress
 from kube_nodes.model.requests import DeliverRequest, Hop, Route, SentFile
 from kube_nodes.render import paths
 from lab import ssh
+from tests.documented import assert_documented
 from tests.lab.host_script.script_host import Node, ScriptHost, assert_installed, program
 
 pytestmark = pytest.mark.lab
@@ -141,10 +142,9 @@ def test_a_full_disk_is_said_so_and_keeps_nothing(host: ScriptHost, operator: Op
     operator.contents = {"kubelet": b"x" * 3_000_000}
     host.sh(f"mkdir -p {paths.SENT_FILES}; mount -t tmpfs -o size=1m none {paths.SENT_FILES}")
     try:
-        with pytest.raises(
-            MembershipError, match=r"kubelet cannot be written on the host: .*space"
-        ):
+        with pytest.raises(MembershipError) as refused:
             operator.deliver()
+        assert_documented(f"node-1: {refused.value}", "Disk full", 2)
         assert host.sh(f"ls {paths.SENT_FILES}") == ""
     finally:
         host.sh(f"umount {paths.SENT_FILES}")

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from kube_nodes.render.host_script import render_receiver
+from tests.documented import assert_documented
 from tests.lab.host_script.artifacts import Artifacts
 from tests.lab.host_script.script_host import Node, ScriptHost, assert_installed
 
@@ -62,3 +63,20 @@ def test_a_script_that_arrives_cut_short_is_not_run(host: ScriptHost, node: Node
 def test_a_user_who_is_not_root_gets_the_same_through_sudo(host: ScriptHost, node: Node) -> None:
     assert host.run(node.units(), user="admin").status == 0
     assert_installed(host, node)
+
+
+def test_a_user_whom_sudo_asks_for_a_password_is_told_what_to_do(
+    host: ScriptHost, node: Node
+) -> None:
+    file = "/etc/sudoers.d/admin"
+    host.sh(f"sed -i 's/NOPASSWD: //' {file}")
+    try:
+        run = host.run(node.units(), user="admin")
+    finally:
+        host.sh(f"sed -i 's/) ALL$/) NOPASSWD: ALL/' {file}")
+    assert run.status == 1
+    assert_documented(run.err, "sudo asks for a password")
+    assert_documented(run.err, "sudo asks for a password", 2)
+    assert not host.exists("/var/lib/kube-nodes")
+    # What fails is told as it was where sudo is not to blame.
+    assert "sudo" not in host.run("exit 3\n# end\n", user="admin").err

@@ -14,6 +14,7 @@ from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.requests import Token
 from tests.certificates import KUBE_PROXY, issue, make_key, make_request
 from tests.configurations import private_pem
+from tests.documented import assert_documented
 from tests.lab.host_script.script_host import Node, ScriptHost
 
 pytestmark = pytest.mark.lab
@@ -57,7 +58,7 @@ def test_a_token_that_is_refused_changes_nothing_and_one_that_is_let_in_is_insta
     before = host.sh(everything)
     run = host.run(text)
     assert run.status == 1
-    assert "node-1: the API server refuses this host its bootstrap token (401); " in run.err
+    assert_documented(run.err, "Token closed")
     assert _TOKEN.secret not in run.err + run.out
     assert host.sh(everything) == before
     assert host.litter() == ""
