@@ -21,7 +21,8 @@ if [ "$1" != --version ] && [ ! -e {_CLIENT} ] && grep -qs -e -data: {_CONF}; th
     while read -r line; do echo "$line" | base64 -d; done >{_PKI}/first.pem
   ln -sf {_PKI}/first.pem {_CLIENT}
   grep -q 'BEGIN PRIVATE KEY' {_CLIENT} || exit 1
-  [ -e /run/never ] || (sleep 0.3; sed s/first/second/ {_PKI}/first.pem >{_PKI}/second.pem
+  [ -e /run/never ] || (sleep 0.3
+    sed "s/^first.*\\|^second.*/second $(date +%s%N)/" {_PKI}/first.pem >{_PKI}/second.pem
     ln -sf {_PKI}/second.pem {_CLIENT}) &
 fi
 """
