@@ -22,7 +22,8 @@ class Watch:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look_on)
         self.command_lines: set[bytes] = set()
-        self.environments: set[bytes] = set()
+        self.environments: dict[bytes, bytes] = {}
+        """Each with the command line of a process that has it."""
         self.files: set[bytes] = set()
         """Contents of files in the folder that others might read."""
         self.dumping: set[str] = set()
@@ -54,8 +55,7 @@ class Watch:
             return
         known.add((process.name, line))
         self.command_lines.add(line)
-        environment = (process / "environ").read_bytes()
-        self.environments.add(environment)
+        self.environments[(process / "environ").read_bytes()] = line
         for mark in (b"sh\0/dev/fd/4\0", b"-m\0kube_nodes.membership\0"):
             if mark in line + b"\0":
                 name = mark.decode().replace("\0", " ").strip()
