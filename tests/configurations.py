@@ -150,7 +150,7 @@ def certificate(
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(ends - timedelta(days=366))
+        .not_valid_before(min(ends, datetime.now(UTC)) - timedelta(days=1))
         .not_valid_after(ends)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
     )

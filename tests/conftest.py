@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import signal
 
-import hypothesis
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example takes says more of what else runs on the machine than of the code.
-settings.register_profile("kube-nodes", deadline=None)
+# How long an example takes, and how many are thrown away, says more of machine and chance than
+# of the code.
+settings.register_profile(
+    "kube-nodes",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 settings.load_profile("kube-nodes")
-
-# A busy machine is no fault of an example: time is not what these tests are about.
-hypothesis.settings.register_profile("kube-nodes", deadline=None)
-hypothesis.settings.load_profile("kube-nodes")
 
 
 def pytest_configure() -> None:

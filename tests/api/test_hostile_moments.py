@@ -78,7 +78,7 @@ def test_of_two_racing_requests_two_approvers_at_once_approve_only_the_older(
 
     overtaken = type("Overtaken", (Api,), {"get": list_and_be_overtaken})
     with monkeypatch.context() as patch:
-        patch.setattr("kube_nodes.membership.approve.reach", lambda _: overtaken(connect()))
+        patch.setattr("kube_nodes.membership.approve.reach", lambda *_: overtaken(connect()))
         told = attack.approve()
     joining.approve_pending(None)
     assert attack.approved() == names[:1]
