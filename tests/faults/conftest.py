@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.lab.nodes_stack import copy_project
 
 _FAULTS = Faults()
 _PROPERTY = "faults"
+_BEGAN = time.monotonic()
 _PREFACE = (
     "# Faults",
     "",
@@ -53,7 +55,10 @@ def pytest_terminal_summary(
         return
     terminalreporter.write_line(render_console(_FAULTS))
     if page := config.getoption("--faults-page"):
-        Path(page).write_text(render_markdown(_FAULTS, _PREFACE), encoding="utf-8")
+        minutes, load = (time.monotonic() - _BEGAN) / 60, os.getloadavg()[2]
+        machine = f"{os.cpu_count()} processors at a load of {load:.0f}"
+        took = f"The run took {minutes:.0f} minutes on {machine}."
+        Path(page).write_text(render_markdown(_FAULTS, (*_PREFACE, "", took)), encoding="utf-8")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -44,6 +44,11 @@ class Kind:
     begin: Callable[[FaultStack], None]
     steps: tuple[str, ...]
 
+    @property
+    def called(self) -> str:
+        """Its name in a sentence."""
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
+
 
 JOIN = Kind(
     name="first join",
@@ -138,7 +143,7 @@ def test_the_steps_are_those_that_the_engine_tells_of(stack: FaultStack, kind: K
 def test_what_dies_at_a_step_is_made_good_by_the_next_up(
     stack: FaultStack, faults: Faults, case: Case
 ) -> None:
-    row = faults.tried(case.fault.name, f"{case.step.removesuffix('-')} of a {case.kind.name}")
+    row = faults.tried(case.fault.name, f"{case.step.removesuffix('-')} of {case.kind.called}")
     case.kind.begin(stack)
     family: dict[operator.Process, str] = {}
 

@@ -37,14 +37,23 @@ _PROGRAM = b"/pulumi-language-python-exec\0"
 _LABS_OWN = {"pki", "ssh", "etcd", "hosts", "artifacts", "pulumi-home"}
 
 
+@pytest.fixture
+def stack_again(stack: FaultStack) -> Iterator[FaultStack]:
+    """The stack, whatever becomes of it: as before, and converged, for the tests after this one."""
+    before = stack.configuration()
+    yield stack
+    stack.configure(before)
+    stack.converge()
+
+
 def test_no_secret_is_left_in_the_open_by_a_full_life(
-    stack: FaultStack, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack_again: FaultStack, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stack = stack_again
     row = faults.tried("secrets are looked for", "a full life")
     temporary = tmp_path / "temporary"
     temporary.mkdir(mode=0o700)
     monkeypatch.setenv("TMPDIR", str(temporary))
-    before = stack.configuration()
     _give_secrets(stack)
     with Watch(temporary).looking() as watch:
         plan = tmp_path / "plan.json"
@@ -80,8 +89,6 @@ def test_no_secret_is_left_in_the_open_by_a_full_life(
     assert watch.seen_ours == {"sh /dev/fd/4", "-m kube_nodes.membership"}
     assert watch.dumping == set(), "could leave a core dump"
     row.seen.append(f"{len(secrets)} secrets in {len(places)} kinds of places: found {len(found)}")
-    stack.configure(before)
-    stack.converge()
     row.held += 1
 
 
