@@ -45,9 +45,9 @@ def why_skipped() -> str:
     return ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab() -> Iterator[LabSpec]:
-    """A lab with two hosts, up, for all tests of a session. What a test changes, it puts back."""
+    """A lab with two hosts, up, for all tests of a file. What a test changes, it puts back."""
     with temporary_lab() as spec:
         yield lifecycle.up(spec.directory, wish(spec, ("n1", "n2")), print)
 
