@@ -91,6 +91,9 @@ def nodes(lab: LabSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
             stack.up()
             _apply(stack, _OBJECTS)
             stack.kubectl("rollout", "status", "deployment/steady", "--timeout=60s")
+            # The client's own kube-proxy learns of the Service a moment after its pods are ready.
+            ask = f"curl -s -m 1 -o /dev/null http://{cluster_ip(stack)}/"
+            stack.ssh(CLIENT, f"timeout 30 sh -c 'until {ask}; do sleep 0.1; done'")
             yield stack
             subprocess.run(
                 ["kubectl", "delete", "deployment,service,pdb", "steady"],
@@ -181,18 +184,21 @@ def test_a_minor_upgrade_in_waves_loses_no_request(
     begin = time.monotonic()
     with (
         steady_requests(nodes.lab, CLIENT, cluster_ip(nodes), 50) as seen,
-        nodes.changed({VERSION: NEW.removeprefix("v")}),
+        # A kube-proxy without a Node waits for half a minute when it starts, and its rules stay as
+        # they were: the client's own is left out of what is measured.
+        nodes.changed(
+            {VERSION: NEW.removeprefix("v"), f"pools.workers.nodes.{CLIENT}.held": "true"}
+        ),
     ):
         nodes.up()
         took = time.monotonic() - begin
         assert nodes.ready() == dict.fromkeys(WORKERS, NEW)
         started = boots(nodes)
-        # The canary, then two at once (a quarter of five), then the last one with the client's.
-        assert started["n1"] < min(started["n2"], started["n3"])
-        assert max(started["n2"], started["n3"]) < started["n4"]
+        # The canary, and one at a time after it: a quarter of four.
+        assert sorted(WORKERS, key=started.__getitem__) == list(WORKERS)
     with capsys.disabled():
         print(
-            f"\nupgrade of 4 nodes in 3 waves: {took:.0f} s, {took / 4:.1f} s a node;"
+            f"\nupgrade of 4 nodes in 4 waves: {took:.0f} s, {took / 4:.1f} s a node;"
             f" {len(seen.lost)} of {seen.asked} requests lost, slowest {seen.slowest:.2f} s"
         )
     assert seen.asked > 50 * 10
