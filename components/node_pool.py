@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_command as command
@@ -76,11 +76,11 @@ class NodePool(pulumi.ComponentResource):
 
     def _declare(self, wave: Iterable[str], gate: pulumi.Resource | None = None) -> None:
         for node_id in wave:
-            node_args = self._args.nodes[node_id]
-            if gate and self._args.waits(node_id):
-                node_args = replace(node_args, after=[*node_args.after, gate])
+            after = [gate] if gate and self._args.waits(node_id) else []
             options = pulumi.ResourceOptions(parent=self)
-            self.nodes[node_id] = WorkerNode(node_id, node_args, options)
+            self.nodes[node_id] = WorkerNode(
+                node_id, self._args.nodes[node_id], options, after=after
+            )
 
     def _gate(
         self,

@@ -70,8 +70,6 @@ class WorkerNodeArgs:
     """SSH key; None: the SSH agent."""
     local_command: str = DEFAULT_LOCAL_COMMAND
     """How membership/ is started."""
-    after: Sequence[pulumi.Resource] = ()
-    """What must have succeeded before anything of this node changes."""
     recorded: Recorded | None = None
     """What the state holds (read_recorded); a node that is lost needs it."""
 
@@ -106,9 +104,22 @@ class WorkerNode(pulumi.ComponentResource):
     last: pulumi.Resource
 
     def __init__(
-        self, name: str, args: WorkerNodeArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: WorkerNodeArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        after: Sequence[pulumi.Resource] = (),
     ) -> None:
-        """Declare the node; `name` is its id."""
+        """Declare the node.
+
+        Args:
+            name: its id.
+            args: what it is made from.
+            opts: the component's options.
+            after: what must have succeeded before anything of it changes; its host is looked at
+                all the same.
+        """
         told = _told(args.node)
         if args.node.held:
             opts = pulumi.ResourceOptions.merge(
@@ -128,7 +139,7 @@ class WorkerNode(pulumi.ComponentResource):
             self.register_outputs(told)
             return
         preflight = self._preflight()
-        before: list[pulumi.Resource] = [preflight, *args.after]
+        before: list[pulumi.Resource] = [preflight, *after]
         if deliver := self._deliver(before):
             before = [deliver]
         prepare = None
