@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from kube_nodes.fleet import host_keys
 from kube_nodes.fleet.__main__ import main
 from kube_nodes.model.host_keys import fingerprint
 from tests.documented import assert_documented
-from tests.plugins.engine import pulumi_directory
+from tests.fleet.backend import use_pulumi
 from tests.plugins.ssh_server import SshServer
 
 _KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -33,14 +32,7 @@ def server() -> Iterator[SshServer]:
 @pytest.fixture(autouse=True)
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stack of a project in an empty folder, with the real CLI."""
-    monkeypatch.setenv("PATH", f"{pulumi_directory()}:{os.environ['PATH']}")
-    for name, value in {
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": f"file://{tmp_path}",
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
+    use_pulumi(monkeypatch, tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: kube-nodes\nruntime: yaml\n")
     monkeypatch.chdir(tmp_path)
     subprocess.run(["pulumi", "stack", "init", "prod"], check=True, capture_output=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -22,8 +21,9 @@ from kube_nodes.fleet.stack import read_stack
 from kube_nodes.membership.api import Api
 from kube_nodes.membership.connection import connect
 from tests.api.conftest import use_kubeconfig
+from tests.fleet.backend import use_pulumi
 from tests.plugins.control_plane import ControlPlane, run_control_plane
-from tests.plugins.engine import CHECKOUT, pulumi_directory
+from tests.plugins.engine import CHECKOUT
 from tests.plugins.ssh_server import SshServer
 
 _GIVEN = ("--api", "https://10.0.0.5:6443", "--pod-cidrs", "10.200.0.0/16")
@@ -48,14 +48,7 @@ def folder(
     plane: ControlPlane, servers: list[SshServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A project without a stack; w1, w2, … are answered for by the SSH servers."""
-    monkeypatch.setenv("PATH", f"{pulumi_directory()}:{os.environ['PATH']}")
-    for name, value in {
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": f"file://{tmp_path}",
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
+    use_pulumi(monkeypatch, tmp_path)
     use_kubeconfig(monkeypatch, plane)
     project = tmp_path / "project"
     project.mkdir()

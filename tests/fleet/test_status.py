@@ -21,8 +21,9 @@ from kube_nodes.fleet.status import Looker
 from kube_nodes.settings import parse_settings
 from tests.api.conftest import use_kubeconfig
 from tests.components.stacks import configuration
+from tests.fleet.backend import use_pulumi
 from tests.plugins.control_plane import ControlPlane, run_control_plane
-from tests.plugins.engine import CHECKOUT, pulumi_directory
+from tests.plugins.engine import CHECKOUT
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +41,7 @@ def _values(plane: ControlPlane, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def stack(plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stack that was never run, for this cluster; n1 has joined it."""
-    monkeypatch.setenv("PATH", f"{pulumi_directory()}:{os.environ['PATH']}")
-    for name, value in {
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": f"file://{tmp_path}",
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
+    use_pulumi(monkeypatch, tmp_path)
     use_kubeconfig(monkeypatch, plane)
     (tmp_path / "Pulumi.yaml").write_text("name: kube-nodes\nruntime: yaml\n")
     monkeypatch.chdir(tmp_path)
