@@ -123,8 +123,8 @@ reference: $(VENV)/.installed ## write anew what is generated: configuration ref
 lint: $(VENV)/.installed ## ruff, mypy, shellcheck
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p policy -p tests
-	@$(VENV)/bin/shellcheck host/*.sh membership/run .ci/run
+	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p policy -p benchmarks -p tests
+	@$(VENV)/bin/shellcheck host/*.sh membership/run benchmarks/by_hand.sh .ci/run
 
 .PHONY: test-fast
 test-fast: lint ## lint, then unit, golden and component tests: nothing is started
