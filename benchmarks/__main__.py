@@ -104,7 +104,7 @@ def _publish(samples: list[Sample], page: Path | None) -> int:
 
 
 def _quick(options: argparse.Namespace) -> int:
-    rounds = options.rounds or quick.ROUNDS
+    rounds = options.rounds or (2 * quick.ROUNDS if options.write else quick.ROUNDS)
     names = (report.PROGRAM, report.SCRIPT)
     samples: list[Sample] = []
     _measure(options, (quick.HOSTS,), rounds, names, samples.append)

@@ -34,7 +34,7 @@ class Figure:
     @property
     def spread(self) -> float:
         """The whole range, as a part of the median."""
-        return (self.greatest - self.least) / self.median
+        return (self.greatest - self.least) / self.median if self.median else 0.0
 
 
 def figure(values: Iterable[float]) -> Figure:

@@ -23,6 +23,9 @@ from lab.spec import Host, LabSpec
 from lab.tools.cache import Cache, default_cache_root
 from lab.tools.debian import ensure_packages
 
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_ENOUGH_INOTIFY = 512
+"""A host needs about ten, and 128 is usual."""
 _Result = TypeVar("_Result")
 
 _RESET = """\
@@ -74,13 +77,27 @@ def lab(
     if (existing := spec.load(wanted.directory)) and existing.path("pki", "ca.crt").exists():
         raise LabError(f"{wanted.directory}: a lab with a cluster is there; choose another folder.")
     try:
-        yield _up(existing or wanted, count, report)
+        with _enough_inotify():
+            yield _up(existing or wanted, count, report)
     finally:
         if not keep:
-            _down(wanted.directory, report)
+            take_down(wanted.directory, report)
 
 
-def _down(directory: Path, report: Callable[[str], None]) -> None:
+@contextmanager
+def _enough_inotify() -> Iterator[None]:
+    """Let the hosts share more inotify instances than a machine has by default."""
+    before = _INOTIFY.read_text(encoding="utf-8")
+    if int(before) < _ENOUGH_INOTIFY:
+        _INOTIFY.write_text(str(_ENOUGH_INOTIFY), encoding="utf-8")
+    try:
+        yield
+    finally:
+        if int(before) < _ENOUGH_INOTIFY:
+            _INOTIFY.write_text(before, encoding="utf-8")
+
+
+def take_down(directory: Path, report: Callable[[str], None]) -> None:
     """Take the lab away; another Ctrl-C does not cut that short."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -103,7 +120,7 @@ def _up(wanted: LabSpec, count: int, report: Callable[[str], None]) -> LabSpec:
             lab = replace(lab, hosts=tuple(made))
         lab.save()
         ssh.write_known_hosts(lab)
-        _write_ssh_config(lab)
+        write_ssh_config(lab, lab.path("ssh_config"))
         in_parallel(lambda host: _boot(lab, host), lab.hosts)
         report(f"{count} light hosts are up")
         return lab
@@ -122,8 +139,8 @@ def _boot(lab: LabSpec, host: Host) -> None:
     hosts.wait_reachable(lab, host, runtime=False)
 
 
-def _write_ssh_config(lab: LabSpec) -> None:
-    """Write the one SSH configuration that every tool here uses."""
+def write_ssh_config(lab: LabSpec, file: Path) -> None:
+    """Write the one SSH configuration that all here use but for Pulumi, which needs none."""
     lines = {
         "User": "root",
         "IdentityFile": ssh.key_file(lab),
@@ -133,7 +150,7 @@ def _write_ssh_config(lab: LabSpec) -> None:
         "LogLevel": "ERROR",
     }
     text = "".join(f"  {name} {value}\n" for name, value in lines.items())
-    write_atomically(lab.path("ssh_config"), f"Host *\n{text}")
+    write_atomically(file, f"Host *\n{text}")
 
 
 def in_parallel(do: Callable[[Host], _Result], on: Iterable[Host]) -> list[_Result]:

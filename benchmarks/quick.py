@@ -45,7 +45,7 @@ def judge_all(found: Mapping[str, Figure], baseline: Mapping[str, Figure]) -> di
         ValueError: the baseline is of other cases.
     """
     if found.keys() != baseline.keys():
-        raise ValueError("the baseline is of other cases; write it anew (make bench-baseline)")
+        raise ValueError("the baseline is of other cases; write it anew (make bench-base)")
     return {case: judge(found[case], baseline[case]) for case in found}
 
 

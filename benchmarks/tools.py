@@ -96,7 +96,7 @@ class Folder:
 
 
 class ByHand(Folder):
-    """The script of by_hand.sh."""
+    """The script of by_hand/host.sh."""
 
     name = "script"
     remembers = False
@@ -113,7 +113,9 @@ class ByHand(Folder):
 
     def run(self) -> None:
         """Run the script."""
-        execute(["sh", HERE / "by_hand.sh", self.path], self.environment, self.path, self.log)
+        execute(
+            ["sh", HERE / "by_hand" / "host.sh", self.path], self.environment, self.path, self.log
+        )
 
     def after(self) -> None:
         """It leaves nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_the_short_benchmark_divides_by_the_whole_round_of_the_script() -> None:
 
 
 def test_the_short_benchmark_needs_every_case() -> None:
-    with pytest.raises(ValueError, match="round 0: .* was not measured"):
+    with pytest.raises(ValueError, match=r"round 0: .* was not measured"):
         quick.ratios(rounds()[1:])
 
 
@@ -157,7 +158,7 @@ def test_a_range_is_shown_where_there_is_one() -> None:
     assert show(None) == "-"
 
 
-def test_a_part_of_a_page_is_written_anew(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_part_of_a_page_is_written_anew(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- x begin -->\nold\n<!-- x end -->\nb\n")
     write_part(page, "x", "new\n")
@@ -165,7 +166,7 @@ def test_a_part_of_a_page_is_written_anew(tmp_path) -> None:  # type: ignore[no-
     assert page.read_text() == "a\n<!-- x begin -->\n\nnew\n\n<!-- x end -->\nb\n"
 
 
-def test_a_page_without_marks_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("a\n")
     with pytest.raises(ValueError, match="has no"):

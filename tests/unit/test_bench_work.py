@@ -14,7 +14,7 @@ from lab import ssh
 from lab.spec import Host
 
 HOST = Host(name="n7", address="10.98.250.17", host_key=ssh.new_key_pair().public)
-DEFINITIONS = ("ansible/playbook.yml", "pyinfra_deploy/deploy.py", "by_hand.sh")
+DEFINITIONS = ("ansible/playbook.yml", "pyinfra_deploy/deploy.py", "by_hand/host.sh")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_every_tool_has_every_file_and_folder(
 ) -> None:
     text = (HERE / definition).read_text(encoding="utf-8")
     plan = work.plan(credentials, 110, HOST.host_key)
-    paths = [each.path for each in (*plan.files, *plan.directories)]
+    paths = [*(each.path for each in plan.files), *(each.path for each in plan.directories)]
     assert [path for path in paths if path not in text] == []
 
 

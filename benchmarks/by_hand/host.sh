@@ -1,6 +1,6 @@
 #!/bin/sh
 # The measured work, written by hand for speed: one connection a host, all hosts at once.
-# by_hand.sh FOLDER: in it hosts ("NAME ADDRESS" a line), templates/ and ssh_config.
+# host.sh FOLDER: in it hosts ("NAME ADDRESS" a line), templates/ and ssh_config.
 set -eu
 cd "$1"
 
