@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.work import STAND_IN, UNITS, Plan
+from benchmarks.work import STAND_INS, UNITS, Plan
 from lab import hosts, lifecycle, network, rootfs, spec, ssh
 from lab.errors import LabError
 from lab.files import write_atomically
@@ -128,9 +128,9 @@ def _up(wanted: LabSpec, count: int, report: Callable[[str], None]) -> LabSpec:
 
 def _make(lab: LabSpec, host: Host, base: Path) -> Host:
     made = hosts.ensure_root(lab, host, base, runtime=False)
-    for unit in UNITS:
+    for unit, text in STAND_INS.items():
         program = hosts.root(lab, host.name) / "usr/local/bin" / unit
-        write_atomically(program, STAND_IN, mode=0o755)
+        write_atomically(program, text, mode=0o755)
     return made
 
 

@@ -35,12 +35,14 @@ from lab.spec import Host
 
 VERSION = "v1.37.2"
 UNITS = ("kubelet", "kube-proxy")
-STAND_IN = f"""\
+_STAND_IN = f"""\
 #!/bin/sh
-# Stands in for a program of Kubernetes: says its version, else only sleeps.
+# Stands in for NAME: says its version, else only sleeps.
 [ "$1" != --version ] || {{ echo "Kubernetes {VERSION}"; exit; }}
 exec sleep infinity
 """
+STAND_INS = {unit: _STAND_IN.replace("NAME", unit) for unit in UNITS}
+"""The programs that are on every host already, by unit."""
 FIRST_PODS, CHANGED_PODS = 110, 111
 """`maxPods` before and after the change of one file, the kubelet's configuration."""
 
@@ -79,6 +81,7 @@ def configuration(hosts: Iterable[Host], ca: str, pods: int) -> dict[str, Any]:
         "clusterUid": _UID,
         "podCidrs": ["10.200.0.0/16"],
         "serviceCidrs": ["10.96.0.0/16"],
+        "binaries": {VERSION.removeprefix("v"): _declared_programs()},
         "options": {"maxPods": pods, "clusterDns": ["10.96.0.10"]},
         "pools": {
             "hosts": {
@@ -87,6 +90,18 @@ def configuration(hosts: Iterable[Host], ca: str, pods: int) -> dict[str, Any]:
                 }
             }
         },
+    }
+
+
+def _declared_programs() -> dict[str, dict[str, str]]:
+    """Declare the stand-ins as a user declares programs: they are there, so none is fetched."""
+    keys = {"kubelet": "kubelet", "kube-proxy": "kubeProxy"}
+    return {
+        keys[unit]: {
+            "url": f"https://files.example/{unit}",
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
+        for unit, text in STAND_INS.items()
     }
 
 
@@ -127,7 +142,7 @@ def units_script(settings: Settings, node: Node) -> str:
         cluster_uid=settings.cluster.uid,
         api_server=settings.cluster.server,
         files=node_files(settings.cluster, node),
-        binaries=node_binaries(node, None),
+        binaries=node_binaries(node, settings.binaries_of(node)),
         directories=node_directories(node),
         units=_SERVICES,
         kubelet_root=paths.KUBELET_ROOT,

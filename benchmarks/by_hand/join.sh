@@ -47,11 +47,12 @@ stringData:
 YAML
 }
 
-# approve USER: the one request that this user has pending, as soon as it is there.
+# approve USER: the requests of this user, as soon as there is one.
 approve() {
-  until request=$(kubectl get csr -o jsonpath="{range .items[?(@.spec.username=='$1')]}{.metadata.name}{end}") &&
-    [ -n "$request" ]; do sleep 0.1; done
-  kubectl certificate approve "$request"
+  until requests=$(kubectl get csr -o jsonpath="{.items[?(@.spec.username=='$1')].metadata.name}") &&
+    [ -n "$requests" ]; do sleep 0.1; done
+  # shellcheck disable=SC2086
+  kubectl certificate approve $requests
 }
 
 # join NAME ADDRESS
