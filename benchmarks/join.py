@@ -179,7 +179,10 @@ def _without_hosts(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace, tell: Report) -> list[Run]:
-    """Measure on a lab of its own, of which nothing is left afterwards."""
+    """Measure on a lab of its own, of which nothing is left afterwards.
+
+    What was measured is saved after each round.
+    """
     directory = options.dir or Path(tempfile.mkdtemp(prefix="kn-join-", dir="/var/tmp"))
     directory = directory.resolve()
     if lab_spec.load(directory):
@@ -192,6 +195,9 @@ def measure(options: argparse.Namespace, tell: Report) -> list[Run]:
         bench = _Bench(lab, Stack(lab, _project(lab), "dev"), tell)
         for number in range(1, options.rounds + 1):
             runs += bench.round(number)
+            if options.save:
+                text = json.dumps([vars(each) for each in runs])
+                options.save.write_text(text, encoding="utf-8")
     finally:
         light.take_down(directory, tell)
     return runs
@@ -206,9 +212,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--subnet", default=_SUBNET)
     parser.add_argument("--bridge", default=_BRIDGE)
     parser.add_argument("--save", type=Path, help="keep what was measured in this file")
+    parser.add_argument("--tables", type=Path, help="measure nothing: the tables of such a file")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if options.tables:
+            saved = json.loads(options.tables.read_text(encoding="utf-8"))
+            return _publish([Run(**each) for each in saved], options.page)
         runs = measure(options, lifecycle.progress())
     except (LabError, ToolsError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -216,11 +226,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130
-    if options.save:
-        options.save.write_text(json.dumps([vars(each) for each in runs]), encoding="utf-8")
+    return _publish(runs, options.page)
+
+
+def _publish(runs: list[Run], page: Path | None) -> int:
     text = render(runs)
-    if options.page:
-        report.write_part(options.page, "join", text)
+    if page:
+        report.write_part(page, "join", text)
     print(text)
     return 0
 

@@ -12,11 +12,13 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from urllib3.exceptions import HTTPError
 
 from kube_nodes.model.node_annotations import GENERATION
 from lab.spec import LabSpec
 
 _POLL_SECONDS = 0.005
+_LONGEST_SECONDS = 300
 _SERVING = "kubernetes.io/kubelet-serving"
 
 
@@ -87,13 +89,21 @@ def _watch(
     from kubernetes import watch
 
     version = collection().metadata.resource_version
-    for event in watch.Watch().stream(collection, resource_version=version, timeout_seconds=300):
-        if end.is_set():
-            return
-        now = time.time()
-        name, marks = read(event["raw_object"])
-        for mark in marks:
-            seen.setdefault(name, {}).setdefault(mark, now)
+    stream = watch.Watch().stream(
+        collection, resource_version=version, timeout_seconds=_LONGEST_SECONDS
+    )
+    try:
+        for event in stream:
+            if end.is_set():
+                return
+            now = time.time()
+            name, marks = read(event["raw_object"])
+            for mark in marks:
+                seen.setdefault(name, {}).setdefault(mark, now)
+    except HTTPError:
+        # The lab may go before the watch: only while somebody looks that is an error.
+        if not end.is_set():
+            raise
 
 
 def read_node(node: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -37,9 +37,12 @@ VERSION = "v1.37.2"
 UNITS = ("kubelet", "kube-proxy")
 _STAND_IN = f"""\
 #!/bin/sh
-# Stands in for NAME: says its version, else only sleeps.
-[ "$1" != --version ] || {{ echo "Kubernetes {VERSION}"; exit; }}
-exec sleep infinity
+# Stands in for NAME: says its version, has nothing to clean up, else only sleeps.
+case $1 in
+--version) echo "Kubernetes {VERSION}" ;;
+--cleanup*) ;;
+*) exec sleep infinity ;;
+esac
 """
 STAND_INS = {unit: _STAND_IN.replace("NAME", unit) for unit in UNITS}
 """The programs that are on every host already, by unit."""
