@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import cases, quick, report
-from benchmarks.figures import Sample, dump_baseline, dump_samples, load_baseline, load_samples
+from benchmarks.figures import (
+    Sample,
+    dump_baseline,
+    dump_samples,
+    load_baseline,
+    load_samples,
+    next_rounds,
+)
 from benchmarks.hosts import lab
 from benchmarks.tools import OTHERS, TOOLS, Tool
 from lab.errors import LabError
@@ -89,8 +96,7 @@ def _compare(options: argparse.Namespace) -> int:
             with options.samples.open("a", encoding="utf-8") as file:
                 file.write(dump_samples([sample]))
 
-    first = max((each.round for each in found), default=0) + 1
-    rounds = range(first, first + options.rounds)
+    rounds = next_rounds(found, options.rounds)
     _measure(options, options.hosts, rounds, options.tools, take)
     return _publish(found, options.page)
 
