@@ -11,6 +11,7 @@ from kube_nodes.settings import ConfigurationError
 
 # Each is a module of this package with DESCRIPTION, add_arguments(parser) and run(options).
 _COMMANDS: tuple[str, ...] = (
+    "adopt",
     "certificates",
     "drift",
     "graph",

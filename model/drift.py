@@ -73,13 +73,15 @@ def node_differences(
 
 
 @lru_cache(maxsize=256)
-def line_diff(declared: str, there: str) -> tuple[str, ...]:
+def line_diff(
+    before: str, after: str, first: str = "declared", second: str = "on the host"
+) -> tuple[str, ...]:
     """Compare two texts by lines; short, and with nothing that a terminal would obey.
 
     Hosts that were changed by one hand have the same text: it is compared once.
     """
     pairs = difflib.unified_diff(
-        declared.split("\n"), there.split("\n"), "declared", "on the host", n=1, lineterm=""
+        before.split("\n"), after.split("\n"), first, second, n=1, lineterm=""
     )
     lines = [plain(line, _MOST_CHARACTERS) for line in pairs]
     more = len(lines) - _MOST_LINES

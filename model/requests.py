@@ -115,6 +115,8 @@ class PrepareRequest(Request):
     """The host is declared lost: there is nothing to prepare."""
     reapply: int = 0
     """Another number makes it run again."""
+    adopt: bool = False
+    """The Node of a kubelet that somebody else set up is taken over."""
 
     @property
     def subject(self) -> str:
@@ -134,7 +136,7 @@ class PrepareRequest(Request):
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
-        return dump(self, leave_out=() if self.lost else ("lost",))
+        return dump(self, leave_out=[each for each in ("adopt", "lost") if not getattr(self, each)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,6 +354,17 @@ def render_taints(taints: Iterable[Taint]) -> str:
 def render_open_until(end_seconds: int) -> str:
     """Write, for what follows prepare, when the token that it opened ends."""
     return f"token open until {end_seconds}"
+
+
+def render_adopting(uid: str) -> str:
+    """Write, for what follows prepare, which Node is taken over."""
+    return f"adopting {uid}"
+
+
+def parse_adopting(prepare_output: str) -> str:
+    """Read the UID of the Node that is taken over; empty: none is."""
+    found = re.search(r"^adopting ([0-9a-f-]{36})$", prepare_output, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def parse_open_until(prepare_output: str) -> int | None:

@@ -121,6 +121,7 @@ def render_node_units(cluster: Cluster, node: Node, binaries: Binaries | None) -
         generation=node.generation,
         reapply=node.reapply,
         certificate_epoch=node.options.kubelet_certificate_epoch,
+        adopt=node.adopts,
         cluster_uid=cluster.uid,
         api_server=cluster.server,
         files=node_files(cluster, node),

@@ -240,6 +240,7 @@ _EVERYTHING = right_configuration(
         "joinTimeoutSeconds": 60,
         "drainTimeoutSeconds": 60,
         "drainForce": True,
+        "adopt": True,
     },
     allowRemovals={"workers": 5},
     pools={
