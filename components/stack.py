@@ -104,10 +104,11 @@ def declare_stack(
             local_command=local_command,
         )
 
+    # One that is adopted serves already.
     new = {
         node.id
         for node in settings.nodes
-        if node.is_worker and joined is not None and node.id not in joined
+        if node.is_worker and joined is not None and node.id not in joined and not node.adopts
     }
     nodes: dict[str, WorkerNode] = {}
     for name, pool in settings.pools.items():

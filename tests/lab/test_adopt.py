@@ -171,7 +171,9 @@ def test_one_that_fails_leaves_what_was_there_running(nodes: NodesStack) -> None
         " ls -d /usr/local/bin/kube* /var/lib/kube-nodes/generation /etc/kubernetes/kubelet.conf"
     )
     before = {host: nodes.ssh(host, files, check=False) for host in HOSTS}
-    broken = {_PLACE: "true", 'options.kubeletConfiguration["cpuManagerPolicy"]': "bogus"}
+    # Both at once: else the second would not be touched once the first has failed.
+    waves: dict[str, str | int] = {"pools.workers.canary": 0, "pools.workers.batch": 2}
+    broken = waves | {_PLACE: "true", 'options.kubeletConfiguration["cpuManagerPolicy"]': "bogus"}
     with nodes.changed(broken):
         printed = nodes.up(expect=False)
     for host in HOSTS:
