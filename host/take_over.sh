@@ -4,9 +4,11 @@
 # can be taken back; .kn-kept is the kubeconfig before, .kn-orig what the host had in our places.
 theirs='' lent=''
 
-# theirs: take the kubelet's identity. One that has stopped gave it away in a run that was killed.
+# theirs: take the kubelet's identity. One that does not run gave it away in a run that was killed.
 theirs() {
   k=$(systemctl show -p MainPID --value kubelet)
+  # Ours, where a run was killed at its very end.
+  ! has "$ours" "$(systemctl show -p FragmentPath --value kubelet)" || k=0
   n=$client.kn-new
   mkdir -p "${client%/*}" || die "cannot make ${client%/*}"
   if [ "${k:-0}" != 0 ]; then

@@ -64,8 +64,9 @@ def undo(nodes: NodesStack, host: str) -> None:
 def _write_files(nodes: NodesStack, host: str) -> None:
     top = root(nodes.lab, host)
     pki = top / "etc/kubernetes/pki"
-    for folder in (pki, top / KUBECONFIGS[1:], top / "var/lib/kubelet", top / "var/lib/kube-proxy"):
-        folder.mkdir(parents=True)
+    made = ("etc/kubernetes/manifests", KUBECONFIGS[1:], "var/lib/kubelet", "var/lib/kube-proxy")
+    for folder in (pki, *(top / each for each in made)):
+        folder.mkdir(parents=True, exist_ok=True)
     ca = nodes.lab.path("pki", "ca.crt")
     shutil.copyfile(ca, pki / "kubernetes-ca.pem")
     (top / "etc/kubernetes/kubelet-lab.yaml").write_text(_LAB_CONFIG)

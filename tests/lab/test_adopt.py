@@ -93,19 +93,28 @@ def _uids(nodes: NodesStack) -> dict[str, str]:
     return {node["metadata"]["name"]: node["metadata"]["uid"] for node in listed}
 
 
-def _counts(nodes: NodesStack) -> dict[tuple[str, str], int]:
-    """Ask each pod's Service from each host."""
+def _counts(nodes: NodesStack, hosts: tuple[str, ...] = HOSTS) -> dict[tuple[str, str], int]:
+    """Ask each pod's Service from these hosts."""
     path = "{.spec.clusterIP}"
     found = {}
     for of in HOSTS:
         address = nodes.kubectl("get", "service", f"count-{of}", "-o", f"jsonpath={path}")
-        for host in HOSTS:
+        for host in hosts:
             ask = f"curl -sf -m 2 http://{address}/count"
             said = nodes.ssh(host, f"timeout 30 sh -c 'until {ask}; do sleep 0.2; done'")
             count, name = said.split()
             assert name == f"count-{of}"
             found[host, of] = int(count)
     return found
+
+
+def _keep_kube_proxy_off(nodes: NodesStack) -> None:
+    """Give n2 the label that kubeadm's DaemonSet avoids."""
+    nodes.kubectl("label", "node", "n2", "kube-nodes/kube-proxy=unit")
+    end = time.monotonic() + 60
+    while nodes.ssh("n2", "pgrep -x kube-proxy || :"):
+        assert time.monotonic() < end, "the DaemonSet's pod stays"
+        time.sleep(0.5)
 
 
 def _adopt(nodes: NodesStack) -> tuple[int, dict[str, Any]]:
@@ -154,11 +163,7 @@ def test_kubeadms_kube_proxy_is_kept_off_as_the_page_says(nodes: NodesStack) -> 
     page = (CHECKOUT / "docs" / "operations.md").read_text()
     (patch,) = re.findall(r"patch daemonset kube-proxy -p '([^']+)'", page)
     nodes.kubectl("-n", "kube-system", "patch", "daemonset", "kube-proxy", "-p", patch)
-    nodes.kubectl("label", "node", "n2", "kube-nodes/kube-proxy=unit")
-    end = time.monotonic() + 60
-    while nodes.ssh("n2", "pgrep -x kube-proxy || :"):
-        assert time.monotonic() < end, "the DaemonSet's pod stays"
-        time.sleep(0.5)
+    _keep_kube_proxy_off(nodes)
     status, seen = _adopt(nodes)
     assert (status, {each["state"] for each in seen.values()}) == (0, {"can be adopted"}), seen
 
@@ -190,8 +195,13 @@ def test_one_that_fails_leaves_what_was_there_running(nodes: NodesStack) -> None
         assert time.monotonic() < end, nodes.ready()
         time.sleep(0.5)
     assert (_uids(nodes), _pods(nodes)) == (uids, pods)
+    later = _counts(nodes, ("n1",))
+    assert all(later[key] > counts[key] for key in later)
+    # As the page says: n2 has the other kube-proxy back, until the next attempt.
+    nodes.kubectl("label", "node", "n2", "kube-nodes/kube-proxy-")
     later = _counts(nodes)
     assert all(later[key] > count for key, count in counts.items())
+    _keep_kube_proxy_off(nodes)
     annotations = nodes.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.annotations}")
     assert "kube-nodes/generation" not in annotations
 

@@ -51,14 +51,14 @@ class Theirs:
 
     def digest(self) -> str:
         """Tell every file of theirs, and whatever else is in those folders."""
-        listed = f"find {FOLDERS} -xdev -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort"
+        listed = f"find {FOLDERS} -xdev -type f,l -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort"
         sums = f"find {FOLDERS} -xdev -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum"
         return self.host.sh(f"{listed}; {sums}")
 
     def runs(self) -> bool:
         """Say whether their kubelet is what runs, and would after a boot."""
         show = "systemctl show -p FragmentPath --value kubelet; systemctl is-enabled kubelet"
-        answer = self.host.sh(f"curl -s http://127.0.0.1:{PORTS['kubelet']}/healthz; {show}")
+        answer = self.host.sh(f"{_await(PORTS['kubelet'])}; {show}")
         return answer == "ok\n/usr/lib/systemd/system/kubelet.service\nenabled\n"
 
     def end(self) -> None:
@@ -71,15 +71,15 @@ class Theirs:
         )
 
 
-def by_hand(host: ScriptHost, more: str = "") -> Theirs:
+def by_hand(host: ScriptHost, certificate: str = CERTIFICATE, key: str = KEY) -> Theirs:
     """Set it up by the manual's names: another kubeconfig, certificate and key in files."""
     path = "/etc/kubernetes/kubeconfig/kubelet.kubeconfig"
     pki = "/etc/kubernetes/pki"
-    _write(host, f"{pki}/kubelet-client.crt", CERTIFICATE)
-    _write(host, f"{pki}/kubelet-client.key", KEY)
+    _write(host, f"{pki}/kubelet-client.crt", certificate)
+    _write(host, f"{pki}/kubelet-client.key", key)
     files = {"certificate": ": ../pki/kubelet-client.crt", "key": f": {pki}/kubelet-client.key"}
     _write(host, path, _KUBECONFIG.format(**files))
-    _unit(host, "kubelet", f"--kubeconfig={path} --cert_dir {pki} {more}")
+    _unit(host, "kubelet", f"--kubeconfig={path} --cert_dir {pki}")
     _unit(host, "kube-proxy", "--proxy-mode=iptables")
     return Theirs(host, path)
 
@@ -102,10 +102,12 @@ def _unit(host: ScriptHost, name: str, arguments: str) -> None:
     unit = f"/usr/lib/systemd/system/{name}.service"
     _write(host, unit, _UNIT.format(name=name, arguments=arguments))
     host.sh(f"chmod 755 /usr/bin/{name}; systemctl daemon-reload; systemctl -q enable --now {name}")
-    port = PORTS[name]
-    host.sh(
-        f"timeout 10 sh -c 'until curl -sf http://127.0.0.1:{port}/healthz; do sleep 0.1; done'"
-    )
+    host.sh(_await(PORTS[name]))
+
+
+def _await(port: int) -> str:
+    url = f"http://127.0.0.1:{port}/healthz"
+    return f"timeout 10 sh -c 'until curl -sf {url}; do sleep 0.1; done'"
 
 
 def _write(host: ScriptHost, path: str, text: str) -> None:
