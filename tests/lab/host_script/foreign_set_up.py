@@ -9,6 +9,7 @@ from tests.lab.host_script.script_host import PORTS, ScriptHost
 # The shell stays the unit's process, with its arguments, as the kubelet does.
 _PROGRAM = """\
 #!/bin/sh
+[ "$1" != --cleanup ] || exit 0
 mkdir -p /run/fake-theirs-{name}
 echo ok >/run/fake-theirs-{name}/healthz
 busybox httpd -f -p 127.0.0.1:{port} -h /run/fake-theirs-{name} &
@@ -90,6 +91,7 @@ def by_kubeadm(host: ScriptHost) -> Theirs:
     _write(host, f"{PEM.replace('current', '2031')}", CERTIFICATE + KEY)
     host.sh(f"cd {PEM.rpartition('/')[0]}; ln -s kubelet-client-2031.pem {PEM}")
     _write(host, path, _KUBECONFIG.format(certificate=f": {PEM}", key=f": {PEM}"))
+    host.sh(f"chmod 600 {path} {PEM}")
     _write(host, "/var/lib/kubelet/config.yaml", "maxPods: 99\n")
     arguments = f"--kubeconfig={path} --config=/var/lib/kubelet/config.yaml"
     _write(host, KUBEADM, f"[Service]\nExecStart=\nExecStart=/usr/bin/kubelet {arguments}\n")
