@@ -20,6 +20,8 @@ from kube_nodes.model.host_facts import HostFacts
 WITHHELD = "# its text looks as if it held a credential, and is not shown\n"
 _FLAGS = "flags"
 _CONFIG = "config"
+# Two units that have nothing in common, each with its sandbox.
+_MOST_LINES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,4 +146,4 @@ def _text(facts: HostFacts, path: str) -> str:
 def _diff(there: str, declared: str) -> tuple[str, ...]:
     if there == declared:
         return ()
-    return line_diff(there, declared, "on the host", "declared")
+    return line_diff(there, declared, "on the host", "declared", _MOST_LINES)

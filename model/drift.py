@@ -74,7 +74,11 @@ def node_differences(
 
 @lru_cache(maxsize=256)
 def line_diff(
-    before: str, after: str, first: str = "declared", second: str = "on the host"
+    before: str,
+    after: str,
+    first: str = "declared",
+    second: str = "on the host",
+    most_lines: int = _MOST_LINES,
 ) -> tuple[str, ...]:
     """Compare two texts by lines; short, and with nothing that a terminal would obey.
 
@@ -84,5 +88,5 @@ def line_diff(
         before.split("\n"), after.split("\n"), first, second, n=1, lineterm=""
     )
     lines = [plain(line, _MOST_CHARACTERS) for line in pairs]
-    more = len(lines) - _MOST_LINES
-    return tuple([*lines[:_MOST_LINES], f"… {more} more lines"] if more > 0 else lines)
+    more = len(lines) - most_lines
+    return tuple([*lines[:most_lines], f"… {more} more lines"] if more > 0 else lines)
