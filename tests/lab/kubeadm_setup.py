@@ -77,17 +77,6 @@ def set_up_by_kubeadm(nodes: NodesStack, host: str) -> None:
     _run_kube_proxy(nodes, host)
 
 
-def undo(nodes: NodesStack, host: str) -> None:
-    """Take away what no program of ours takes away."""
-    nodes.kubectl("delete", "daemonset", "-n", "kube-system", "kube-proxy", "--ignore-not-found")
-    nodes.ssh(
-        host,
-        "rm -rf /usr/lib/systemd/system/kubelet* /usr/bin/kube* /usr/libexec/theirs"
-        " /etc/kubernetes",
-        check=False,
-    )
-
-
 def _prepare_cluster(nodes: NodesStack, kubeadm: str) -> None:
     """Run the phases of `kubeadm init` that a join needs."""
     documents = [

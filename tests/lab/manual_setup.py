@@ -53,14 +53,6 @@ def set_up_by_hand(nodes: NodesStack, host: str) -> None:
     nodes.ssh(host, "systemctl enable kube-proxy && systemctl start kube-proxy")
 
 
-def undo(nodes: NodesStack, host: str) -> None:
-    """Take away what no program of ours takes away."""
-    nodes.kubectl("delete", "clusterrolebinding", USER, "--ignore-not-found")
-    nodes.ssh(
-        host, "rm -rf /usr/lib/systemd/system/kube* /usr/bin/kube* /etc/kubernetes", check=False
-    )
-
-
 def _write_files(nodes: NodesStack, host: str) -> None:
     top = root(nodes.lab, host)
     pki = top / "etc/kubernetes/pki"

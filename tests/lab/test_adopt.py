@@ -19,6 +19,7 @@ from lab.images import WEB, WEB_PORT
 from lab.spec import LabSpec
 from lab.stack import CHECKOUT, Stack
 from tests.lab import kubeadm_setup, manual_setup
+from tests.lab.kubeadm_setup import DROP_IN
 from tests.lab.nodes_stack import NodesStack, copy_project
 
 pytestmark = pytest.mark.lab
@@ -43,9 +44,6 @@ def nodes(lab: LabSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     _run_counters(stack)
     yield stack
     stack.up("destroy")
-    stack.kubectl("delete", "service,pod", "-l", "app=count", "--now")
-    manual_setup.undo(stack, "n1")
-    kubeadm_setup.undo(stack, "n2")
 
 
 def _run_counters(nodes: NodesStack) -> None:
@@ -147,7 +145,7 @@ def test_what_differs_is_shown_and_nothing_changed(nodes: NodesStack) -> None:
     by_kubeadm = seen["n2"]["differences"]
     diff = "\n".join(by_kubeadm["settings of kubelet, in flags and file together"])
     assert "-maxPods: 99\n+maxPods: 110" in diff
-    assert f"-# {kubeadm_setup.DROP_IN}" in by_kubeadm["unit kubelet"]
+    assert f"-# {DROP_IN}" in by_kubeadm["unit kubelet"]
     after = {host: nodes.ssh(host, "systemctl show -p InvocationID kubelet") for host in HOSTS}
     assert after == started
 
@@ -245,3 +243,20 @@ def test_the_choice_may_go_again_and_nothing_restarts(nodes: NodesStack) -> None
     }  # fmt: skip
     assert ({host: nodes.start_times(host) for host in HOSTS}, _pods(nodes)) == (before, pods)
     nodes.pulumi("preview", "--expect-no-changes", "--non-interactive")
+
+
+def test_their_removal_is_that_of_any_node_and_brings_back_what_was_in_our_places(
+    nodes: NodesStack,
+) -> None:
+    # A drain leaves pods without a controller alone, unless it is told otherwise.
+    nodes.kubectl("delete", "pod", "-l", "app=count", "--now")
+    nodes.up("destroy")
+    assert _uids(nodes) == {}
+    for host in HOSTS:
+        assert nodes.ssh(host, "systemctl is-active kubelet kube-proxy", check=False).split() == (
+            ["inactive", "inactive"]
+        )
+    assert "maxPods: 99" in nodes.ssh("n2", f"cat /var/lib/kubelet/config.yaml; ls {DROP_IN}")
+    printed = "".join(nodes.printed)
+    assert "PRIVATE KEY" not in printed
+    assert not [secret for secret in (manual_setup.TOKEN, kubeadm_setup.TOKEN) if secret in printed]
