@@ -49,6 +49,22 @@ get() {
   die "cannot get ${p##*/}: ${f#; }. Nothing was changed"
 }
 
+# follow PID FILE SOURCE: until curl has ended; after 3 s, and then every 10 s, say how far it is.
+follow() {
+  t=0
+  while kill -0 "$1" 2>/dev/null; do
+    sleep 0.1
+    t=$((t + 1))
+    [ $((t % 100)) = 30 ] || continue
+    # A part that is gone on with is told of by its range; a redirection has a length of its own.
+    all=$(sed -n 's/^content-range:.*[/]//Ip' "$heads" | tail -n 1 | tr -cd 0-9)
+    all=${all:-$(sed -n 's/^content-length://Ip' "$heads" | tail -n 1 | tr -cd 0-9)}
+    at=$(stat -c %s "$2" 2>/dev/null)
+    echo "$node: ${p##*/}: fetched ${at:-0} of ${all:-unknown} bytes from $3" >&3
+  done 2>/dev/null
+}
+heads=/run/kube-nodes.head
+
 # download FILE SOURCE: go on with a part of an earlier try; a part of something else starts anew. $e is
 # why it failed.
 download() {
@@ -64,9 +80,14 @@ download() {
     esac
     n=$((n + 1)) c=''
     [ ! -s "$1" ] || c='-C -'
-    e=$(curl -q -fsSL $c --proto =http,https --connect-timeout 10 --speed-limit 1000 --speed-time 20 \
-      --max-filesize 1000000000 --retry 3 -o "$1" "$2" 2>&1)
-    r=$?
+    {
+      e=$(curl -q -fsSL $c --proto =http,https --connect-timeout 10 --speed-limit 1000 --speed-time 20 \
+        --max-filesize 1000000000 --retry 3 -D "$heads" -o "$1" "$2" 2>&1 &
+        follow "$!" "$1" "$2"
+        wait "$!")
+      r=$?
+    } 3>&2
+    rm -f "$heads"
     e=$(echo "$e" | tail -n 1 | tr -cd '[:print:]' | cut -c 1-200)
     case $c:$r in
     # All of it, or a part that the server can't go on with.

@@ -129,11 +129,12 @@ def read_inputs(inputs: Inputs) -> tuple[Settings, Secrets]:
         parse_settings(values, known)
         return known
 
-    known = pulumi.Output.all(**given).apply(checked)
-    of_key = {key: pulumi.Output.secret(known[key]) for key in given}
-    return settings, Secrets(
-        ca_key=of_key.get("caKey"), ssh_private_key=of_key.get("sshPrivateKey")
-    )
+    all_: pulumi.Output[dict[str, str]] = pulumi.Output.all(**given).apply(checked)
+
+    def secret(key: str) -> pulumi.Output[str] | None:
+        return all_.apply(lambda known: known[key]) if key in given else None
+
+    return settings, Secrets(ca_key=secret("caKey"), ssh_private_key=secret("sshPrivateKey"))
 
 
 def _plain(key: str, value: Any) -> Any:
