@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 from pulumi.provider import ConstructResult, Provider
 
+from kube_nodes import __version__
 from kube_nodes.components.commands import INSTALLED_LOCAL_COMMAND
 from kube_nodes.components.secrets import Secrets, read_secrets
 from kube_nodes.components.stack import declare_resources
@@ -20,7 +21,6 @@ from kube_nodes.provider.schema import (
     CONFIGURED_NODES,
     LOCAL_COMMAND,
     NODES,
-    package_version,
     render_schema,
 )
 from kube_nodes.settings import SECRET_KEYS, Settings, parse_settings, read_settings
@@ -64,7 +64,7 @@ class NodesProvider(Provider):
 
     def __init__(self) -> None:
         """Know the schema, which the engine and SDKs ask for."""
-        super().__init__(package_version(), render_schema())
+        super().__init__(__version__, render_schema())
 
     def construct(
         self,
@@ -91,7 +91,7 @@ class NodesProvider(Provider):
             )
         except REFUSALS as error:
             # Of one that is not of its own kinds the SDK prints the traceback, too.
-            raise pulumi.InputPropertiesError(str(error)) from None
+            raise _refusal(str(error)) from None
         return ConstructResult(nodes.urn, nodes.outputs)
 
 
@@ -99,7 +99,7 @@ def _read(resource_type: str, inputs: Inputs) -> tuple[Settings, Secrets]:
     if resource_type == CONFIGURED_NODES:
         return read_settings(), read_secrets()
     if resource_type != NODES:
-        raise pulumi.InputPropertiesError(f"{resource_type}: there is no such component")
+        raise _refusal(f"{resource_type}: there is no such component")
     return read_inputs(inputs)
 
 
@@ -117,7 +117,7 @@ def read_inputs(inputs: Inputs) -> tuple[Settings, Secrets]:
     given = {key: inputs[key] for key in SECRET_KEYS if inputs.get(key)}
     for key, value in given.items():
         if not isinstance(value, pulumi.Output):
-            raise pulumi.InputPropertiesError(f"{key}: is given in the open; make it a secret")
+            raise _refusal(f"{key}: is given in the open; make it a secret")
     values = {
         key: _plain(key, value)
         for key, value in inputs.items()
@@ -140,7 +140,7 @@ def read_inputs(inputs: Inputs) -> tuple[Settings, Secrets]:
 def _plain(key: str, value: Any) -> Any:
     """Give a value as JSON has it; the wire has one kind of number."""
     if isinstance(value, pulumi.Output):
-        raise pulumi.InputPropertiesError(
+        raise _refusal(
             f"{key}: is secret, or an output of a resource; give plain values, which previews know"
         )
     if isinstance(value, Mapping):
@@ -150,3 +150,9 @@ def _plain(key: str, value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def _refusal(text: str) -> pulumi.InputPropertiesError:
+    """Make an error of a text alone: with a property's path the engine would print its value."""
+    # Not None: the SDK's server (3.272.0) then ends in an AttributeError of its own.
+    return pulumi.InputPropertiesError(text, [])

@@ -9,9 +9,9 @@ stack's own value (docs/configuration.md has them).
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from kube_nodes import __version__
 from kube_nodes.provider.settings_schema import DEFINITIONS, settings_schema
 from kube_nodes.settings import SECRET_KEYS
 
@@ -78,7 +78,7 @@ def build_schema() -> Json:
     inputs = {**_object(settings, definitions)["properties"], **secrets}
     return {
         "name": PACKAGE,
-        "version": package_version(),
+        "version": __version__,
         "description": "Turns Linux hosts into Kubernetes worker nodes, and keeps them so.",
         "license": "Apache-2.0",
         "language": {name: {"respectSchemaVersion": True} for name in ("nodejs", "python", "go")},
@@ -99,14 +99,6 @@ def build_schema() -> Json:
 def render_schema() -> str:
     """Render it as the provider gives it to the engine."""
     return json.dumps(build_schema())
-
-
-def package_version() -> str:
-    """Tell the installed package's version."""
-    try:
-        return version(PACKAGE)
-    except PackageNotFoundError:  # a checkout
-        return "0.0.0"
 
 
 def _component(description: str, inputs: dict[str, Json], required: list[str]) -> Json:
