@@ -17,8 +17,10 @@ const workers = new Nodes("workers", {
   serviceCidrs: config.requireObject("serviceCidrs"),
   binaries: config.getObject("binaries"),
   options: config.getObject("options"),
+  kubeProxyCertificate: config.getObject("kubeProxyCertificate"),
   serviceCheck: config.getObject("serviceCheck"),
   pools: config.requireObject("pools"),
+  caKey: config.getSecret("caKey"),
   sshPrivateKey: config.getSecret("sshPrivateKey"),
 });
 
