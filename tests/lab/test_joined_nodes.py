@@ -35,8 +35,17 @@ def nodes(lab: LabSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     # The Service answers from one pod already; the other one may still be starting.
     check = "daemonset/service-check"
     stack.kubectl("rollout", "status", check, "-n", "kube-nodes", "--timeout=60s")
+    _await_no_taint(stack)
     yield stack
     stack.up("destroy")
+
+
+def _await_no_taint(nodes: NodesStack) -> None:
+    """Wait until the cluster has taken away what it gave Nodes that were not Ready yet."""
+    end = time.monotonic() + 30
+    while "not-ready" in nodes.kubectl("get", "nodes", "-o", "jsonpath={.items[*].spec.taints}"):
+        assert time.monotonic() < end, "the taint stays"
+        time.sleep(0.5)
 
 
 _DNS = "service-check.kube-nodes.svc.cluster.local at 10.96.0.10"
