@@ -36,7 +36,7 @@ def test_each_runs_what_is_there_with_options_that_it_takes(command: str) -> Non
     words = ["make", "--dry-run", "--old-file=.venv/.installed", *shlex.split(command)]
     done = subprocess.run(words, cwd=_ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    recipe = re.sub(r"\\\n\s*", " ", done.stdout)
+    recipe = re.sub(r"\\\n[ \t]*", " ", done.stdout)
     for module, rest in re.findall(r"python -m (kube_nodes\.fleet|lab) ([^|&;)\n]+)", recipe):
         parser = fleet_parser() if module == "kube_nodes.fleet" else lab_parser()
         assert parser.parse_args(shlex.split(rest))
