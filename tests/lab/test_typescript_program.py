@@ -68,6 +68,16 @@ def test_commands_that_read_its_stack_find_what_they_need(nodes: NodesStack) -> 
     _run(nodes, ".venv/bin/python", "-m", "kube_nodes.fleet", "verify", "--stack", "dev")
 
 
+def test_the_packages_folder_can_be_started_as_a_language_host_does(nodes: NodesStack) -> None:
+    """By python, with the engine's address; it answers with the port that it listens on."""
+    command = [nodes.stack.project / ".venv/bin/python", CHECKOUT / "provider", "127.0.0.1:9"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as plugin:
+        assert plugin.stdout is not None
+        port = plugin.stdout.readline()
+        plugin.kill()
+    assert int(port) > 1024
+
+
 def _run(nodes: NodesStack, *command: str, given: str = "") -> str:
     done = subprocess.run(
         command,
