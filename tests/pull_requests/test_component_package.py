@@ -96,6 +96,30 @@ def test_a_changed_input_changes_what_is_made_of_it(stack: NodesStack) -> None:
     assert not {"s1-units", "s2-units"} & changed
 
 
+def test_a_run_in_which_a_step_fails_removes_nothing(stack: NodesStack) -> None:
+    """With an engine that goes on after errors; the run after it does what was left."""
+    changed = merge(stack.base, {"pools": {"workers": {"options": {"maxPods": 60}}}})
+    del changed["pools"]["workers"]["nodes"]["w3"]
+    stack.configure(changed)
+    steps = {"STILL_COMMAND_FAILS": "w1-units", "PULUMI_CONTINUE_ON_ERROR": "true"}
+    stack.engine.variables |= steps
+    failed = stack.engine.up()
+    for name in steps:
+        del stack.engine.variables[name]
+    assert not failed.ok
+    assert "it was to fail" in failed.output
+    assert "what is declared no more was left as it is" in failed.output
+    assert "delete" not in {step["op"] for step in failed.steps}
+    assert stack.engine.resource("w3-units")
+
+    done = stack.engine.up()
+    assert done.ok, done.output
+    gone = {step["urn"].rpartition("::")[2] for step in done.steps if step["op"] == "delete"}
+    assert "w3-units" in gone
+    stack.configure(stack.base)
+    assert stack.engine.up().ok
+
+
 def test_every_fault_of_the_inputs_is_told_at_once_and_no_traceback(stack: NodesStack) -> None:
     stack.configure(merge(stack.base, {"podCidrs": ["nonsense"], "options": {"maxPods": 0}}))
     run = stack.engine.preview()

@@ -160,7 +160,7 @@ def test_a_download_of_some_seconds_tells_how_far_it_is(
     going_on.join()
     assert run.status == 0
     place = f"{server.url}/1/kube-proxy"
-    told = rf"node-1: kube-proxy: fetched (\d+) of {len(content)} bytes from {place}\n"
+    told = rf"node-1: kube-proxy: (\d+) of {len(content)} bytes from {place}\n"
     found = re.fullmatch(told, run.err)
     assert found, run.err
     assert 0 < int(found[1]) <= len(content) // 2
