@@ -8,16 +8,11 @@ from collections.abc import Collection
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from kube_nodes.components.cluster_rbac import ClusterRbac
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND
 from kube_nodes.components.drain_limit import DrainLimit
 from kube_nodes.components.gpu_runtime import GpuRuntime
-from kube_nodes.components.kube_proxy_certificate import (
-    KubeProxyCertificate,
-    KubeProxyCertificateArgs,
-)
 from kube_nodes.components.node_pool import NodePool, NodePoolArgs
-from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
+from kube_nodes.components.shared import Shared, make_shared, read_shared
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
 from kube_nodes.components.unfinished import keep_where_unfinished
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
@@ -58,31 +53,10 @@ def declare_stack(
         enable_config_map_mutable=True,
     )
     in_cluster = pulumi.ResourceOptions(providers=[provider])
-    rbac = ClusterRbac("rbac", settings.static_token_in_use, in_cluster)
-    chosen = settings.kube_proxy_certificate
-    certificate = KubeProxyCertificate(
-        "kube-proxy",
-        KubeProxyCertificateArgs(
-            cluster=cluster,
-            issuer=chosen.issuer,
-            algorithm=chosen.algorithm,
-            validity_hours=chosen.validity_hours,
-            subject=chosen.subject,
-            epoch=chosen.epoch,
-            ca_key=read_secret("caKey"),
-            local_command=local_command,
-        ),
-    )
-    check = ServiceCheck(
-        "service-check",
-        ServiceCheckArgs(
-            cluster=cluster,
-            image=settings.service_check.image,
-            port=settings.service_check.port,
-            timeout_seconds=settings.service_check.timeout_seconds,
-        ),
-        in_cluster,
-    )
+    if settings.shared_stack:
+        shared = read_shared(settings, settings.shared_stack)
+    else:
+        shared = make_shared(settings, in_cluster, local_command)
     gpus = sorted({node.gpu for node in settings.nodes if node.gpu})
     if settings.gpu_runtime_class and gpus:
         # There is one kind, so far.
@@ -95,9 +69,9 @@ def declare_stack(
             cluster=cluster,
             node=node,
             binaries=settings.binaries_of(node),
-            kube_proxy_certificate=certificate.certificate,
-            kube_proxy_key=certificate.key,
-            service_check=check.target,
+            kube_proxy_certificate=shared.certificate,
+            kube_proxy_key=shared.key,
+            service_check=shared.service_check,
             static_token=static_token,
             ssh_private_key=ssh_private_key,
             recorded=recorded,
@@ -123,9 +97,11 @@ def declare_stack(
             each for each in settings.reachable_nodes if each.pool == name and each.is_worker
         ]
         limit = DrainLimit(name, max(1, pool.max_unavailable.of(len(drained))), in_cluster)
-        options = pulumi.ResourceOptions(providers=[provider], depends_on=[rbac, limit])
+        options = pulumi.ResourceOptions(providers=[provider], depends_on=[*shared.before, limit])
         nodes |= NodePool(name, pool_args, options).nodes
-    _export(certificate, nodes)
+    _export(shared, nodes)
+    if not settings.pools:
+        shared.export()
     pulumi.export("caCertificateExpires", _authority_expiry(cluster.ca_certificate))
     # Plain values, that another stack has them before the first node is up.
     identity = {"name": cluster.name, "server": cluster.server, "uid": cluster.uid}
@@ -133,7 +109,7 @@ def declare_stack(
     pulumi.export("inventory", _inventory(settings, nodes))
     if static_token:
         pulumi.export("staticTokenCsv", static_token.csv)
-    keep_where_unfinished([certificate.expires, *(node.answer for node in nodes.values())])
+    keep_where_unfinished([shared.expires, *(node.answer for node in nodes.values())])
     return nodes
 
 
@@ -180,8 +156,8 @@ def _authority_expiry(ca_certificate: str) -> str:
     return min(f"{each.ends:%Y-%m-%dT%H:%M:%SZ}" for each in lives if each.ends)
 
 
-def _export(certificate: KubeProxyCertificate, nodes: dict[str, WorkerNode]) -> None:
-    pulumi.export("kubeProxyCertificateExpires", certificate.expires)
+def _export(shared: Shared, nodes: dict[str, WorkerNode]) -> None:
+    pulumi.export("kubeProxyCertificateExpires", shared.expires)
     pulumi.export(
         "nodes",
         {

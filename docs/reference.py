@@ -60,6 +60,7 @@ FORMATS = {
     "check_socket": "`unix://path`",
     "check_threshold": "quantity or share, such as `100Mi` or `10%`",
     "check_static_group": "name",
+    "check_stack_name": "full name of a stack",
     "check_static_user": "name",
     "check_uid": "UUID",
     "_counter": "0 or more",

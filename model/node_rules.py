@@ -26,7 +26,8 @@ def find_faults(
 ) -> list[Fault]:
     """Find every fault, each once, where the value was written; `{value} {rule}; {remedy}`."""
     faults = [*_cluster_faults(cluster), *_duplicates(pools)]
-    if not any(pool.nodes for pool in pools.values()):
+    # Without a pool it is the stack that others share.
+    if pools and not any(pool.nodes for pool in pools.values()):
         faults.append((("pools",), "declares no node; add one under pools.<pool>.nodes"))
     for node in resolve_nodes(options, pools):
         pool = pools[node.pool]

@@ -242,6 +242,7 @@ _EVERYTHING = right_configuration(
         "drainForce": True,
     },
     allowRemovals={"workers": 5},
+    sharedStack="",
     pools={
         "workers": {
             "canary": "10%",
