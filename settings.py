@@ -47,12 +47,12 @@ SECRET_KEYS = {
 class ConfigurationError(Exception):
     """The configuration has faults; the text names all of them, one a line."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, faults: list[str], where: str = "the stack's configuration") -> None:
         """Keep the faults, each `path: value rule; remedy`."""
         self.faults = faults
         count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
         lines = "\n".join(f"  {fault}" for fault in faults)
-        super().__init__(f"{count} in the stack's configuration; nothing was changed:\n{lines}")
+        super().__init__(f"{count} in {where}; nothing was changed:\n{lines}")
 
 
 Cidrs = Annotated[
