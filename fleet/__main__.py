@@ -20,6 +20,7 @@ _COMMANDS: tuple[str, ...] = (
     "graph",
     "host-keys",
     "new-stack",
+    "operator",
     "preflight",
     "show",
     "status",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from kube_nodes.model.declaration import Declaration
 from kube_nodes.model.values import between, check_dns_label, check_image
@@ -37,9 +37,16 @@ class OperatorSettings(Declaration):
         description="Keys of that Secret that are variables of the workspaces.",
     )
     resync_seconds: Annotated[int, between(60, 604800, "seconds")] = Field(
-        86400,
-        description="How often a stack that did not change is run again, which renews, approves "
-        "and repairs what an `up` does.",
+        3600,
+        description="How often the branch is looked at, and a stack that did not change is run "
+        "again.",
     )
     memory: str = Field("1Gi", description="Memory of a workspace.")
     cpu: str = Field("1", description="Processors of a workspace.")
+
+    @model_validator(mode="after")
+    def _follows_one(self) -> Self:
+        if bool(self.branch) == bool(self.commit):
+            what = "both branch and commit" if self.branch else "neither branch nor commit"
+            raise ValueError(f"has {what}; set one of them")
+        return self
