@@ -54,7 +54,7 @@ class StackConfig(Declaration):
 class FleetFile(Declaration):
     """Everything that stands in the file."""
 
-    name: Label = Field(description="The stacks are <name>-shared and <name>-<stack>.")
+    name: Label = Field(description="The stacks are `<name>-shared` and `<name>-<stack>`.")
     project: Label = Field("kube-nodes", description="The project's name in Pulumi.yaml.")
     organization: Label = Field(
         "organization",

@@ -188,6 +188,18 @@ def test_a_killed_run_leaves_a_lock_that_cancel_takes_away(operators: list[Opera
     two.run(*_UP)
 
 
+def test_a_checkout_without_the_stacks_file_goes_on(operators: list[Operator]) -> None:
+    """As the operator's workspaces are: the salt is in the state, too."""
+    one, two, _ = operators
+    one.run(*_UP)
+    (two.checkout / "Pulumi.prod-a.yaml").unlink()
+    two.run("config", "set", "--secret", "token", _SECRET)
+    two.run(*_UP)
+    assert two.run("stack", "output", "token", "--show-secrets").strip() == _SECRET
+    # Who has the first file goes on as well.
+    one.run(*_UP)
+
+
 def test_no_secret_is_in_the_bucket_in_the_open(
     bucket: tuple[Path, str], operators: list[Operator]
 ) -> None:
