@@ -30,6 +30,7 @@ from kube_nodes.settings import (
 )
 
 SHARED = "shared"
+_NO_ORGANIZATION = "organization"
 _PREFIX = f"{NAMESPACE}:"
 _POOLS, _SHARED_STACK = f"{_PREFIX}pools", f"{_PREFIX}sharedStack"
 _TOP_KEY = re.compile(r"[^.\[:]*")
@@ -57,7 +58,7 @@ class FleetFile(Declaration):
     name: Label = Field(description="The stacks are `<name>-shared` and `<name>-<stack>`.")
     project: Label = Field("kube-nodes", description="The project's name in Pulumi.yaml.")
     organization: Label = Field(
-        "organization",
+        _NO_ORGANIZATION,
         description="The stacks' organization; a backend without organizations has the default.",
     )
     secrets_provider: str = Field(
@@ -80,6 +81,8 @@ class FleetStack:
     label: str
     """Its name in the file; SHARED for the shared one."""
     name: str
+    reference: str
+    """What `--stack` takes: its name, with the organization where the backend has some."""
     config: Mapping[str, Any]
     """What stands in its Pulumi.<name>.yaml, secrets apart."""
     settings: Settings
@@ -178,7 +181,7 @@ def _parse(part: _Part, document: Mapping[str, Any], faults: list[str]) -> Fleet
     name, project, organization = (
         str(document.get(key, default))
         for key, default in (
-            ("name", ""), ("project", "kube-nodes"), ("organization", "organization"),
+            ("name", ""), ("project", "kube-nodes"), ("organization", _NO_ORGANIZATION),
         )
     )  # fmt: skip
     if part.label == SHARED:
@@ -196,8 +199,15 @@ def _parse(part: _Part, document: Mapping[str, Any], faults: list[str]) -> Fleet
     except ConfigurationError as error:
         faults += [_relocate(fault, part) for fault in error.faults]
         return None
+    own_name = f"{name}-{part.label}"
+    # Where a backend has no organizations, this one stands for them in StackReferences alone.
+    prefix = "" if organization == _NO_ORGANIZATION else f"{organization}/"
     return FleetStack(
-        label=part.label, name=f"{name}-{part.label}", config=config, settings=settings
+        label=part.label,
+        name=own_name,
+        reference=f"{prefix}{own_name}",
+        config=config,
+        settings=settings,
     )
 
 
@@ -243,8 +253,8 @@ def _across(parts: list[_Part], stacks: list[Settings]) -> Iterator[str]:
     merged: dict[str, PoolDeclaration] = {}
     made_by: dict[str, str] = {}
     for settings in stacks:
-        for name, pool in settings.pools.items():
-            merged.setdefault(name, pool)
+        for name, declared in settings.pools.items():
+            merged.setdefault(name, declared)
         yield from _runtime_classes(settings, labels, made_by)
     for place, rule in find_duplicates(merged):
         label = labels[place[1]]

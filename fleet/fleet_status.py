@@ -64,7 +64,7 @@ def look(
 def _certificate_expires(fleet: Fleet) -> datetime.datetime | None:
     """Read it from the shared stack; None where that was never up."""
     try:
-        text = run_pulumi("stack", "output", "--json", "--stack", fleet.shared.name)
+        text = run_pulumi("stack", "output", "--json", "--stack", fleet.shared.reference)
     except FleetError:
         return None
     return parse_time(json.loads(text or "{}").get("kubeProxyCertificateExpires"))

@@ -55,14 +55,14 @@ def run_fleet(options: argparse.Namespace, command: Sequence[str], *, dry: bool 
         dry: the command changes nothing, so what was never up can't be built upon.
     """
     fleet = read_fleet(Path(options.fleet))
-    width = max(len(stack.name) for stack in fleet.stacks)
+    width = max(len(stack.reference) for stack in fleet.stacks)
     engines = Engines(command=command, limit=check_limit(options.limit), width=width)
     for path in write_stack_files(fleet, overwrite=options.overwrite):
         print(f"{path} was written")
     _make_stacks(fleet)
-    outcomes = engines.run([fleet.shared.name])
+    outcomes = engines.run([fleet.shared.reference])
     reason = _why_not(outcomes[0], dry)
-    pools = [stack.name for stack in fleet.pools]
+    pools = [stack.reference for stack in fleet.pools]
     if reason:
         outcomes += [Outcome(stack=each, result=Result.NOT_RUN, reason=reason) for each in pools]
     else:
@@ -77,14 +77,13 @@ def _make_stacks(fleet: Fleet) -> None:
     """Make the stacks that the backend does not have; tell of those that the file has not."""
     listed = json.loads(run_pulumi("stack", "ls", "--json"))
     there = {str(each["name"]).rpartition("/")[2] for each in listed}
-    declared = [stack.name for stack in fleet.stacks]
     provider = fleet.file.secrets_provider
     chosen = ("--secrets-provider", provider) if provider else ()
-    for name in declared:
-        if name not in there:
-            run_pulumi("stack", "init", name, "--no-select", *chosen)
-            print(f"{name}: a new stack")
-    for name in sorted(there - set(declared)):
+    for stack in fleet.stacks:
+        if stack.name not in there:
+            run_pulumi("stack", "init", stack.reference, "--no-select", *chosen)
+            print(f"{stack.name}: a new stack")
+    for name in sorted(there - {stack.name for stack in fleet.stacks}):
         if name.startswith(f"{fleet.file.name}-"):
             print(
                 f"{name} is in the backend and not in {fleet.path.name}: it was left alone",
@@ -103,7 +102,7 @@ def _why_not(shared: Outcome, dry: bool) -> str:
 
 def render(fleet: Fleet, outcomes: Sequence[Outcome]) -> Table:
     """Make the table of how each run ended."""
-    counts = {stack.name: len(stack.settings.nodes) for stack in fleet.stacks}
+    counts = {stack.reference: len(stack.settings.nodes) for stack in fleet.stacks}
     table = Table("STACK", "NODES", "RESULT", "SECONDS", "CHANGES")
     for each in outcomes:
         table.add_row(

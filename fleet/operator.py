@@ -54,12 +54,9 @@ def _stack(fleet: Fleet, stack: FleetStack) -> OperatorStack:
     secret_keys = {"caKey"} if signs else set()
     if stack.label != SHARED:
         secret_keys.add("sshPrivateKey")  # there is no agent in a workspace
-    # Where a backend has no organizations, `organization` stands for them in references alone.
-    organization = fleet.file.organization
-    prefix = "" if organization == "organization" else f"{organization}/"
     return OperatorStack(
         name=stack.name,
-        full_name=f"{prefix}{stack.name}",
+        full_name=stack.reference,
         config=stack.config,
         secret_keys={f"{NAMESPACE}:{key}": key for key in secret_keys},
         after="" if stack.label == SHARED else fleet.shared.name,

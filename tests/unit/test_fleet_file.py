@@ -36,6 +36,15 @@ def test_it_gives_each_stack_its_own_configuration(tmp_path: Path) -> None:
     assert [each.settings.cluster_name for each in (shared, a, b)] == ["kubernetes"] * 2 + ["b"]
 
 
+def test_a_backend_with_organizations_is_given_them(tmp_path: Path) -> None:
+    shared, a, _ = read(tmp_path, fleet_document() | {"organization": "acme"}).stacks
+    assert (shared.reference, a.settings.shared_stack) == (
+        "acme/prod-shared",
+        "acme/kube-nodes/prod-shared",
+    )
+    assert read(tmp_path, fleet_document()).shared.reference == "prod-shared"
+
+
 def test_a_key_of_every_stack_is_a_fault_once_and_told_with_all_others(tmp_path: Path) -> None:
     document = fleet_document()
     document["name"] = "Prod"
