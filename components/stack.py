@@ -9,17 +9,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from kube_nodes.components.cluster_rbac import ClusterRbac
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND
 from kube_nodes.components.drain_limit import DrainLimit
 from kube_nodes.components.gpu_runtime import GpuRuntime
-from kube_nodes.components.kube_proxy_certificate import (
-    KubeProxyCertificate,
-    KubeProxyCertificateArgs,
-)
 from kube_nodes.components.node_pool import NodePool, NodePoolArgs
 from kube_nodes.components.secrets import Secrets, read_secrets
-from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs
+from kube_nodes.components.shared import Shared, make_shared, read_shared
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
 from kube_nodes.components.unfinished import keep_where_unfinished
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
@@ -89,32 +84,10 @@ def declare_resources(
         opts=pulumi.ResourceOptions(parent=parent),
     )
     in_cluster = pulumi.ResourceOptions(parent=parent, providers=[provider])
-    rbac = ClusterRbac("rbac", settings.static_token_in_use, in_cluster)
-    chosen = settings.kube_proxy_certificate
-    certificate = KubeProxyCertificate(
-        "kube-proxy",
-        KubeProxyCertificateArgs(
-            cluster=cluster,
-            issuer=chosen.issuer,
-            algorithm=chosen.algorithm,
-            validity_hours=chosen.validity_hours,
-            subject=chosen.subject,
-            epoch=chosen.epoch,
-            ca_key=secrets.ca_key,
-            local_command=local_command,
-        ),
-        pulumi.ResourceOptions(parent=parent),
-    )
-    check = ServiceCheck(
-        "service-check",
-        ServiceCheckArgs(
-            cluster=cluster,
-            image=settings.service_check.image,
-            port=settings.service_check.port,
-            timeout_seconds=settings.service_check.timeout_seconds,
-        ),
-        in_cluster,
-    )
+    if settings.shared_stack:
+        shared = read_shared(settings, settings.shared_stack, parent)
+    else:
+        shared = make_shared(settings, secrets.ca_key, in_cluster, local_command)
     gpus = sorted({node.gpu for node in settings.nodes if node.gpu})
     if settings.gpu_runtime_class and gpus:
         # There is one kind, so far.
@@ -126,9 +99,9 @@ def declare_resources(
             cluster=cluster,
             node=node,
             binaries=settings.binaries_of(node),
-            kube_proxy_certificate=certificate.certificate,
-            kube_proxy_key=certificate.key,
-            service_check=check.target,
+            kube_proxy_certificate=shared.certificate,
+            kube_proxy_key=shared.key,
+            service_check=shared.service_check,
             static_token=static_token,
             ssh_private_key=secrets.ssh_private_key,
             recorded=recorded,
@@ -156,13 +129,15 @@ def declare_resources(
         ]
         limit = DrainLimit(name, max(1, pool.max_unavailable.of(len(drained))), in_cluster)
         options = pulumi.ResourceOptions(
-            parent=parent, providers=[provider], depends_on=[rbac, limit]
+            parent=parent, providers=[provider], depends_on=[*shared.before, limit]
         )
         nodes |= NodePool(name, pool_args, options).nodes
-    keep_where_unfinished([certificate.expires, *(node.answer for node in nodes.values())])
-    outputs = _outputs(settings, certificate, nodes)
+    keep_where_unfinished([shared.expires, *(node.answer for node in nodes.values())])
+    outputs = _outputs(settings, shared, nodes)
     if static_token:
         outputs["staticTokenCsv"] = static_token.csv
+    if not settings.pools:
+        outputs |= shared.outputs
     return DeclaredStack(nodes=nodes, outputs=outputs)
 
 
@@ -211,12 +186,12 @@ def _authority_expiry(ca_certificate: str) -> str:
 
 
 def _outputs(
-    settings: Settings, certificate: KubeProxyCertificate, nodes: dict[str, WorkerNode]
+    settings: Settings, shared: Shared, nodes: dict[str, WorkerNode]
 ) -> dict[str, pulumi.Input[object]]:
     """Say what other programs and people need of the stack."""
     cluster = settings.cluster
     return {
-        "kubeProxyCertificateExpires": certificate.expires,
+        "kubeProxyCertificateExpires": shared.expires,
         "nodes": {
             node_id: {
                 "name": node.node_name,

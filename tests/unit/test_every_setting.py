@@ -113,6 +113,7 @@ _EVERYTHING = right_configuration(
         "adopt": True,
     },
     allowRemovals={"workers": 5},
+    sharedStack="",
     pools={
         "workers": {
             "canary": "10%",
