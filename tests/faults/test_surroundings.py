@@ -163,8 +163,7 @@ def _crowded(stack: FaultStack) -> Iterator[list[socket.socket]]:
     held: list[socket.socket] = []
     try:
         for _ in range(2):
-            held.append(socket.create_connection((stack.lab.host(HOST).address, 22), timeout=10))
-            held[-1].recv(4)
+            held.append(_knock(stack.lab.host(HOST).address))
         yield held
     finally:
         _leave(held)
@@ -174,6 +173,21 @@ def _crowded(stack: FaultStack) -> Iterator[list[socket.socket]]:
         ):
             assert time.monotonic() < end
             time.sleep(0.2)
+
+
+def _knock(address: str, seconds: float = 10) -> socket.socket:
+    """Connect, and hear sshd answer; while it takes its new configuration nobody listens."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            held = socket.create_connection((address, 22), timeout=seconds)
+            if held.recv(4):
+                return held
+            held.close()
+        except ConnectionError:
+            pass
+        assert time.monotonic() < end, "sshd does not answer"
+        time.sleep(0.1)
 
 
 def _leave(crowd: list[socket.socket]) -> None:

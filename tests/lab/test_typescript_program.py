@@ -70,7 +70,8 @@ def test_commands_that_read_its_stack_find_what_they_need(nodes: NodesStack) -> 
 
 def test_the_packages_folder_can_be_started_as_a_language_host_does(nodes: NodesStack) -> None:
     """By python, with the engine's address; it answers with the port that it listens on."""
-    command = [nodes.stack.project / ".venv/bin/python", CHECKOUT / "provider", "127.0.0.1:9"]
+    python = str(nodes.stack.project / ".venv/bin/python")
+    command = [python, str(CHECKOUT / "provider"), "127.0.0.1:9"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as plugin:
         assert plugin.stdout is not None
         port = plugin.stdout.readline()
