@@ -162,8 +162,7 @@ def _crowded(stack: FaultStack) -> Iterator[list[socket.socket]]:
     stack.ssh(HOST, f"echo 'MaxStartups 2:100:2' >{drop_in}; systemctl reload ssh")
     held: list[socket.socket] = []
     try:
-        for _ in range(2):
-            held.append(_knock(stack.lab.host(HOST).address))
+        held.extend(_knock(stack.lab.host(HOST).address) for _ in range(2))
         yield held
     finally:
         _leave(held)

@@ -159,7 +159,7 @@ def test_only_a_node_that_adopts_has_the_shell_for_it() -> None:
 
 def test_the_constant_shell_stays_small() -> None:
     empty = units(files=[])
-    assert len(empty) < 14_200
+    assert len(empty) < 14_400
     assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 5_600
 
 
