@@ -74,9 +74,7 @@ class _Bench:
         self._file.write_text(declared, encoding="utf-8")
         self._renew()
         runs.append(self._by_hand(number))
-        self._execute(["kubectl", "delete", "node", *_HOSTS])
-        manifests = HERE / "by_hand" / "manifests.yaml"
-        self._execute(["kubectl", "delete", "-f", manifests, "--grace-period=1"])
+        self._undo_by_hand()
         return runs
 
     def _join(self, number: int) -> Run:
@@ -135,6 +133,16 @@ class _Bench:
         end = time.time()
         self.tell(f"round {number}: by hand: {end - begin:.2f} s")
         return Run("by hand", number, end - begin, len(_HOSTS), {})
+
+    def _undo_by_hand(self) -> None:
+        """Take the objects away; the hosts are made anew, so nobody need end their pods."""
+        manifests = HERE / "by_hand" / "manifests.yaml"
+        self._execute(["kubectl", "delete", "-f", manifests, "--wait=false"])
+        pods = ("kubectl", "delete", "pods", "--all", "--namespace", "by-hand")
+        self._execute([*pods, "--force", "--grace-period=0"])
+        self._execute(["kubectl", "delete", "node", *_HOSTS])
+        gone = ("kubectl", "wait", "--for=delete", "namespace/by-hand", "--timeout=60s")
+        self._execute([*gone])
 
     def _renew(self) -> None:
         """Make the hosts anew."""
