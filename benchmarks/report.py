@@ -19,12 +19,24 @@ def render(samples: Sequence[Sample]) -> str:
     """Render every number of hosts as a table of seconds and one of ratios."""
     parts = []
     for hosts in sorted({each.hosts for each in samples}):
-        rounds = len({each.round for each in samples if each.hosts == hosts})
-        times = "once" if rounds == 1 else f"{rounds} times each"
-        parts += [f"### {hosts} hosts ({times})", "", *_table(samples, hosts), ""]
+        parts += [f"### {hosts} hosts", "", _rounds(samples, hosts), ""]
+        parts += [*_table(samples, hosts), ""]
     if costs := list(_per_host(samples)):
         parts += ["### What one host more costs", "", *costs, ""]
     return "\n".join(parts)
+
+
+def _rounds(samples: Sequence[Sample], hosts: int) -> str:
+    """Say how often each tool was measured."""
+    rounds: dict[str, set[int]] = {}
+    for each in samples:
+        if each.hosts == hosts:
+            rounds.setdefault(each.tool, set()).add(each.round)
+    counts = {tool: len(numbers) for tool, numbers in rounds.items()}
+    if len(set(counts.values())) == 1:
+        return f"Rounds: {next(iter(counts.values()))}."
+    told = ", ".join(f"{tool} {count}" for tool, count in sorted(counts.items()))
+    return f"Rounds, some of them not whole: {told}."
 
 
 def _table(samples: Sequence[Sample], hosts: int) -> Iterator[str]:

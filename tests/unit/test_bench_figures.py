@@ -150,13 +150,19 @@ def test_the_committed_baseline_is_of_todays_cases() -> None:
 def test_a_table_has_seconds_and_ratios() -> None:
     samples = [sample(PROGRAM, 4), sample("Ansible", 40), sample(SCRIPT, 2)]
     lines = render(samples).splitlines()
-    assert "### 2 hosts (once)" in lines
+    assert "### 2 hosts" in lines
+    assert "Rounds: 1." in lines
     assert (
         "| case | this program, s | Ansible, s | script, s | Ansible / this program |"
         " this program / script |"
     ) in lines
     assert "| first run | 4.00 | 40.0 | 2.00 | 10.0 | 2.00 |" in lines
     assert "| nothing to do | - | - | - | - | - |" in lines
+
+
+def test_a_tool_that_was_measured_less_often_is_told() -> None:
+    samples = [sample(PROGRAM, 4), sample(PROGRAM, 5, number=2), sample("Ansible", 40)]
+    assert "Rounds, some of them not whole: Ansible 1, this program 2." in render(samples)
 
 
 def test_a_range_is_shown_where_there_is_one() -> None:
