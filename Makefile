@@ -86,6 +86,20 @@ status: $(VENV)/.installed ## show how the nodes are: WATCH=1 again and again, D
 	@$(IN_STACK) $(RUN) kube_nodes.fleet status --stack $(STACK) $(if $(WATCH),--watch) \
 		$(if $(DRIFT),--drift) $(if $(JSON),--json)
 
+.PHONY: fleet-preview
+fleet-preview: $(VENV)/.installed ## show what fleet-up would change, on every stack: FLEET=prod.fleet.yaml (DIFF=1, LIMIT=4)
+	@$(RUN) kube_nodes.fleet fleet-preview --fleet "$(FLEET)" $(if $(LIMIT),--limit $(LIMIT)) \
+		$(if $(OVERWRITE),--overwrite) $(if $(DIFF),--diff)
+
+.PHONY: fleet-up
+fleet-up: $(VENV)/.installed ## run `pulumi up` on all stacks of a fleet, LIMIT=4 at once: FLEET=prod.fleet.yaml
+	@$(RUN) kube_nodes.fleet fleet-up --fleet "$(FLEET)" $(if $(LIMIT),--limit $(LIMIT)) \
+		$(if $(OVERWRITE),--overwrite)
+
+.PHONY: fleet-status
+fleet-status: $(VENV)/.installed ## show how the nodes of all stacks of a fleet are: FLEET=prod.fleet.yaml (JSON=1)
+	@$(RUN) kube_nodes.fleet fleet-status --fleet "$(FLEET)" $(if $(JSON),--json)
+
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays
 	@$(RUN) lab.stack destroy

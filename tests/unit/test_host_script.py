@@ -174,7 +174,7 @@ def test_what_looks_at_a_host_defines_no_function_twice_but_the_one_that_adoptio
 
 def test_the_constant_shell_stays_small() -> None:
     empty = units(files=[])
-    assert len(empty) < 14_000
+    assert len(empty) < 14_400
     assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 5_600
 
 

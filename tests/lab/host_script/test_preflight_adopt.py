@@ -11,8 +11,8 @@ from lab.pki import Authority
 from lab.stack_config import ask
 from tests.api.kubelet import NODE_INFO
 from tests.lab.host_script.foreign_set_up import Theirs, by_hand
+from tests.lab.host_script.preflight_host import CNI, PTP, RULES, found, subjects
 from tests.lab.host_script.script_host import Node, ScriptHost
-from tests.lab.host_script.test_preflight import CNI, PTP, RULES, found, subjects
 
 pytestmark = pytest.mark.lab
 # A child of the stand-in has its port; a real kubelet has it itself (tests/lab/test_adopt.py).
