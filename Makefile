@@ -19,6 +19,16 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+# What the benchmarks compare with has an environment of its own.
+BENCH_VENV := .venv-bench
+$(BENCH_VENV)/.installed: benchmarks/requirements.txt
+	@echo "installing Ansible and pyinfra into $(BENCH_VENV)" >&2
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+# A benchmark's own lab, beside the user's: LAB_DIR is not heeded.
+BENCH_LAB = $(if $(SUBNET),--subnet $(SUBNET)) $(if $(BRIDGE),--bridge $(BRIDGE))
+
 .PHONY: help
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -141,8 +151,8 @@ reference: $(VENV)/.installed ## write anew what is generated: configuration ref
 lint: $(VENV)/.installed ## ruff, mypy, shellcheck
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p policy -p tests
-	@$(VENV)/bin/shellcheck host/*.sh membership/run .ci/run
+	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p policy -p benchmarks -p tests
+	@$(VENV)/bin/shellcheck host/*.sh membership/run benchmarks/by_hand/*.sh .ci/run
 
 .PHONY: test-fast
 test-fast: lint ## lint, then unit, golden and component tests: nothing is started
@@ -158,3 +168,20 @@ test: test-fast ## everything: also plugins, API and lab tests, on real servers 
 test-faults: $(VENV)/.installed ## what make test leaves out: faults of every kind on real hosts, in two labs; ends with a table
 	@$(TOOLS)
 	@$(VENV)/bin/pytest -n 2 --dist load --maxschedchunk 1 -rs tests/faults $(if $(PAGE),--faults-page $(PAGE))
+
+.PHONY: bench
+bench: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same work by this program, Ansible, pyinfra and a script: HOSTS=2,8 ROUNDS=1, PAGE=
+	@$(RUN) benchmarks compare $(BENCH_LAB) $(if $(HOSTS),--hosts $(HOSTS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAGE),--page $(PAGE))
+
+.PHONY: bench-join
+bench-join: $(VENV)/.installed ## where the time of a join goes, and the bare sequence by hand: ROUNDS=1, PAGE=
+	@$(RUN) benchmarks.join $(BENCH_LAB) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAGE),--page $(PAGE))
+
+.PHONY: bench-quick
+bench-quick: $(VENV)/.installed ## hold this program's times against the baseline, in ratios (3 minutes)
+	@$(RUN) benchmarks quick $(BENCH_LAB) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+.PHONY: bench-base
+bench-base: $(VENV)/.installed ## write the baseline anew, on a quiet machine
+	@$(RUN) benchmarks quick --write $(BENCH_LAB) $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -94,20 +94,36 @@ version = 2
   bin_dir = "{_BIN_DIR}"
   conf_dir = "/etc/cni/net.d"
 """
-ENABLED_UNITS = {
+_IMAGES = "lab-images.service"
+_RUNTIME_FILES = (
+    File(f"etc/systemd/system/{_IMAGES}", _IMAGES_UNIT),
+    File("etc/containerd/config.toml", _CONTAINERD),
+)
+_ENABLED_UNITS = {
     "lab-setup.service": "sysinit.target.wants",
-    "lab-images.service": "multi-user.target.wants",
+    _IMAGES: "multi-user.target.wants",
     "systemd-networkd.service": "multi-user.target.wants",
 }
 
 
+def enabled_units(*, runtime: bool = True) -> dict[str, str]:
+    """Return the units that are enabled, each with the folder of its link."""
+    return {name: wants for name, wants in _ENABLED_UNITS.items() if runtime or name != _IMAGES}
+
+
 def host_files(
-    spec: LabSpec, host: Host, *, machine_id: str, private_key: str, operator_key: str
+    spec: LabSpec,
+    host: Host,
+    *,
+    machine_id: str,
+    private_key: str,
+    operator_key: str,
+    runtime: bool = True,
 ) -> list[File]:
-    """Return the files of one host, each with its mode."""
+    """Return the files of one host, each with its mode; without runtime it has no containerd."""
     names = "".join(f"{peer.address} {peer.name}\n" for peer in spec.hosts)
     authorized = f"{operator_key}\n"
-    return [
+    files = [
         File("etc/hostname", f"{host.name}\n"),
         File("etc/hosts", f"127.0.0.1 localhost\n{names}"),
         File("etc/machine-id", f"{machine_id}\n", 0o444),
@@ -117,15 +133,14 @@ def host_files(
         File("etc/sysctl.d/90-lab.conf", _SYSCTL),
         File("etc/systemd/system/lab-setup.service", _SETUP_UNIT),
         File("usr/local/sbin/lab-setup", _SETUP_SCRIPT, 0o755),
-        File("etc/systemd/system/lab-images.service", _IMAGES_UNIT),
         File("etc/ssh/sshd_config.d/lab.conf", _SSHD),
         File("etc/ssh/ssh_host_ed25519_key", private_key, 0o600),
         File("etc/ssh/ssh_host_ed25519_key.pub", f"{host.host_key}\n"),
         File("root/.ssh/authorized_keys", authorized, 0o600),
         File(f"home/{ADMIN}/.ssh/authorized_keys", authorized),
         File(f"etc/sudoers.d/{ADMIN}", f"{ADMIN} ALL=(ALL) NOPASSWD: ALL\n", 0o440),
-        File("etc/containerd/config.toml", _CONTAINERD),
     ]
+    return [*files, *_RUNTIME_FILES] if runtime else files
 
 
 def cni_config(pod_cidr: str) -> str:

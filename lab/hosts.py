@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import mounts, network, processes, ssh
 from lab.errors import LabError
 from lab.files import write_atomically
-from lab.host_files import ENABLED_UNITS, IMAGES_PATH, File, host_files
+from lab.host_files import IMAGES_PATH, File, enabled_units, host_files
 from lab.images import archive
 from lab.rootfs import ADMIN
 from lab.spec import Host, LabSpec
@@ -21,7 +21,8 @@ from lab.spec import Host, LabSpec
 _BUSYBOX = "bin/busybox"
 _DMI = Path("/sys/devices/virtual/dmi/id")
 _NSPAWN_STATE = Path("/run/systemd/nspawn")
-_UNITS = "lab-setup.service lab-images.service containerd.service ssh.service"
+_LIGHT_UNITS = "lab-setup.service ssh.service"
+_UNITS = f"{_LIGHT_UNITS} lab-images.service containerd.service"
 
 
 def process_name(host: str) -> str:
@@ -33,10 +34,11 @@ def root(spec: LabSpec, host: str) -> Path:
     return spec.path("hosts", host)
 
 
-def ensure_root(spec: LabSpec, host: Host, base: Path) -> Host:
+def ensure_root(spec: LabSpec, host: Host, base: Path, *, runtime: bool = True) -> Host:
     """Make the host's root directory when it has none; return the host with its public key.
 
-    The copy gets its name only when it is whole, and its keys stay as long as it does.
+    The copy gets its name only when it is whole, and its keys stay as long as it does. Without
+    runtime, as with the functions below, the host is a light one: `rootfs.LIGHT_PACKAGES`.
     """
     target = root(spec, host.name)
     key_path = target / "etc/ssh/ssh_host_ed25519_key"
@@ -47,8 +49,9 @@ def ensure_root(spec: LabSpec, host: Host, base: Path) -> Host:
         partial.parent.mkdir(parents=True, exist_ok=True)
         copy = ["cp", "-a", "--reflink=auto", str(base), str(partial)]
         processes.run(spec, f"copy-{host.name}", copy)
-        images = archive((partial / _BUSYBOX).read_bytes())
-        write_atomically(partial / IMAGES_PATH, images, mode=0o644)
+        if runtime:
+            images = archive((partial / _BUSYBOX).read_bytes())
+            write_atomically(partial / IMAGES_PATH, images, mode=0o644)
         pair = ssh.new_key_pair()
         write_atomically(partial / key_path.relative_to(target), pair.private)
         write_atomically(partial / f"{key_path.relative_to(target)}.pub", f"{pair.public}\n", 0o644)
@@ -58,13 +61,13 @@ def ensure_root(spec: LabSpec, host: Host, base: Path) -> Host:
     return replace(host, host_key=public)
 
 
-def boot(spec: LabSpec, host: Host) -> bool:
+def boot(spec: LabSpec, host: Host, *, runtime: bool = True) -> bool:
     """Boot the host unless it runs; say whether it was booted."""
     name = process_name(host.name)
     if processes.running(spec, name):
         return False
     stop(spec, host.name)
-    _write_files(spec, host)
+    _write_files(spec, host, runtime)
     return processes.ensure(spec, name, nspawn_arguments(spec, host), _NSPAWN_ENVIRONMENT)
 
 
@@ -95,7 +98,9 @@ def nspawn_arguments(spec: LabSpec, host: Host) -> list[str]:
     return [*arguments, "--boot"]
 
 
-def wait_reachable(spec: LabSpec, host: Host, timeout_seconds: float = 180) -> None:
+def wait_reachable(
+    spec: LabSpec, host: Host, timeout_seconds: float = 180, *, runtime: bool = True
+) -> None:
     """Wait until the host answers SSH and what the lab put there is up, the images imported.
 
     Other units are no concern of the lab: the kubelet of a node may fail while the host is fine.
@@ -109,7 +114,8 @@ def wait_reachable(spec: LabSpec, host: Host, timeout_seconds: float = 180) -> N
     # `start` waits for a unit that is on its way and starts one that was stopped.
     remaining = max(5.0, deadline - time.monotonic())
     try:
-        ssh.on_host(spec, host, f"systemctl start {_UNITS}", timeout_seconds=remaining)
+        units = _UNITS if runtime else _LIGHT_UNITS
+        ssh.on_host(spec, host, f"systemctl start {units}", timeout_seconds=remaining)
     except LabError as error:
         raise LabError(f"{host.name}: {error}") from error
 
@@ -144,7 +150,7 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _write_files(spec: LabSpec, host: Host) -> None:
+def _write_files(spec: LabSpec, host: Host, runtime: bool) -> None:
     target = root(spec, host.name)
     machine_id = target / "etc/machine-id"
     files = host_files(
@@ -153,10 +159,11 @@ def _write_files(spec: LabSpec, host: Host) -> None:
         machine_id=machine_id.read_text().strip() if machine_id.exists() else uuid.uuid4().hex,
         private_key=(target / "etc/ssh/ssh_host_ed25519_key").read_text(encoding="utf-8"),
         operator_key=ssh.ensure_operator_key(spec),
+        runtime=runtime,
     )
     for file in files:
         _write(target, file)
-    for unit, wants in ENABLED_UNITS.items():
+    for unit, wants in enabled_units(runtime=runtime).items():
         folder = "/lib/systemd/system" if unit.startswith("systemd-") else "/etc/systemd/system"
         link = target / "etc/systemd/system" / wants / unit
         link.parent.mkdir(parents=True, exist_ok=True)

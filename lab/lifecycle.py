@@ -72,7 +72,7 @@ def up(directory: Path, wish: Wish, report: Report) -> LabSpec:
         )
         base = rootfs.ensure(Cache(default_cache_root()), report)
         spec.save()
-        _make_backend(spec)
+        make_backend(spec)
         if network.up(spec):
             report(f"bridge {spec.bridge}: {spec.gateway}, pods {spec.pod_cidr}")
         spec = _start(spec, programs, base, report)
@@ -173,7 +173,7 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _make_backend(spec: LabSpec) -> None:
+def make_backend(spec: LabSpec) -> None:
     """Make what Pulumi needs of its own: a folder for states, a passphrase for their secrets."""
     spec.path("backend").mkdir(mode=0o700, exist_ok=True)
     if not spec.path("passphrase").exists():

@@ -23,6 +23,13 @@ PACKAGES = (
     # what an administrator, and the lab's images, need
     *("ca-certificates", "curl", "busybox-static"),
 )
+LIGHT_PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "kmod", "mount", "util-linux"),
+    *("iproute2", "procps", "ca-certificates", "curl"),
+    "python3",  # what Ansible needs of a host
+)
+"""A host that only configuration is put on: no runtime, so no kubelet comes up there."""
+
 ADMIN = "admin"
 """A user of every host who is not root: logs in with the operator's key, may use sudo."""
 
@@ -41,7 +48,7 @@ _HOOKS = (
 _SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
 
 
-def command(target: Path, sources: Path | None) -> list[str]:
+def command(target: Path, sources: Path | None, packages: tuple[str, ...] = PACKAGES) -> list[str]:
     """Return the command that makes the root directory; without sources, from Debian's default."""
     return [
         "mmdebstrap",
@@ -50,7 +57,7 @@ def command(target: Path, sources: Path | None) -> list[str]:
         # A power cut costs the run, not the cache: it gets the folder only when it is whole.
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT),
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         *(f"--customize-hook={hook}" for hook in _HOOKS),
         SUITE,
         str(target),
@@ -58,15 +65,17 @@ def command(target: Path, sources: Path | None) -> list[str]:
     ]
 
 
-def folder(cache: Cache) -> Path:
+def folder(cache: Cache, packages: tuple[str, ...] = PACKAGES) -> Path:
     """Return where the root directory is, or would be: another recipe has another place."""
-    recipe = "\n".join(command(Path("root"), None))
+    recipe = "\n".join(command(Path("root"), None, packages))
     return cache.root / "rootfs" / f"{SUITE}-{hashlib.sha256(recipe.encode()).hexdigest()[:10]}"
 
 
-def ensure(cache: Cache, report: Callable[[str], None]) -> Path:
+def ensure(
+    cache: Cache, report: Callable[[str], None], packages: tuple[str, ...] = PACKAGES
+) -> Path:
     """Return the root directory, after making it when it is not there (about a minute)."""
-    final = folder(cache)
+    final = folder(cache, packages)
     if final.is_dir():
         return final
     with cache.stage(f"rootfs-{final.name}", report) as stage:
@@ -78,7 +87,7 @@ def ensure(cache: Cache, report: Callable[[str], None]) -> Path:
         sources = next((path for path in _SOURCES if path.exists()), None)
         with log.open("wb") as output:
             done = subprocess.run(
-                command(root, sources),
+                command(root, sources, packages),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,34 @@
+"""What this project puts on a host, as its WorkerNode does: credentials, then units.
+
+Run by the benchmarks, in a copy; BENCHMARK_CREDENTIALS is the folder of the secret files.
+"""
+
+import os
+from pathlib import Path
+
+import pulumi
+
+from benchmarks import work
+from kube_nodes.components.commands import remote_command
+from kube_nodes.settings import read_settings
+
+settings = read_settings()
+credentials = work.Credentials.read(Path(os.environ["BENCHMARK_CREDENTIALS"]))
+for node in settings.nodes:
+    secret_files = remote_command(
+        f"{node.id}-credentials",
+        node,
+        pulumi.Output.secret(work.credentials_script(settings, node, credentials)),
+        private_key=None,
+        removes=True,
+        secret_output=True,
+        opts=pulumi.ResourceOptions(),
+    )
+    remote_command(
+        f"{node.id}-units",
+        node,
+        work.units_script(settings, node),
+        private_key=None,
+        removes=True,
+        opts=pulumi.ResourceOptions(depends_on=[secret_files]),
+    )
