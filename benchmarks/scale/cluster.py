@@ -16,7 +16,9 @@ _READY_SECONDS = 120
 # controller that calls silent nodes unreachable.
 _CONTROLLERS = (
     "certificatesigningrequest-signing-controller,certificatesigningrequest-approving-controller,"
-    "node-ipam-controller,bootstrap-signer-controller,token-cleaner-controller"
+    "node-ipam-controller,bootstrap-signer-controller,token-cleaner-controller,"
+    # A foreground deletion, as the plugin asks for, waits for it.
+    "garbage-collector-controller"
 )
 
 

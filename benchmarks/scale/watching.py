@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ _KIB = 1024
 
 def kind_of(argv: list[str]) -> str | None:
     """Say what a process is to this benchmark, by its command line; None: it does not count."""
-    words = [os.path.basename(word) for word in argv]
+    words = [Path(word).name for word in argv]
     if not words:
         return None
     if words[0] == "pulumi" and {"up", "preview", "destroy"} & set(words):
@@ -61,7 +60,7 @@ class Watch:
     def _take(self, kind: str, folder: Path) -> None:
         peak = peak_mib((folder / "status").read_text(encoding="utf-8"))
         self.memory_mib[kind] = max(peak, self.memory_mib.get(kind, 0.0))
-        files = len(os.listdir(folder / "fd"))
+        files = sum(1 for _ in (folder / "fd").iterdir())
         self.open_files[kind] = max(files, self.open_files.get(kind, 0))
 
 
