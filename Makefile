@@ -27,8 +27,7 @@ $(BENCH_VENV)/.installed: benchmarks/requirements.txt
 	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 # A benchmark's own lab, beside the user's: LAB_DIR is not heeded.
-BENCH_LAB = $(if $(SUBNET),--subnet $(SUBNET)) $(if $(BRIDGE),--bridge $(BRIDGE)) \
-	$(if $(ROUNDS),--rounds $(ROUNDS))
+BENCH_LAB = $(if $(SUBNET),--subnet $(SUBNET)) $(if $(BRIDGE),--bridge $(BRIDGE))
 
 .PHONY: help
 help: ## list the commands
@@ -154,16 +153,17 @@ test-faults: $(VENV)/.installed ## what make test leaves out: faults of every ki
 
 .PHONY: bench
 bench: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same work by this program, Ansible, pyinfra and a script: HOSTS=2,8 ROUNDS=1, PAGE=
-	@$(RUN) benchmarks compare $(if $(HOSTS),--hosts $(HOSTS)) $(BENCH_LAB) $(if $(PAGE),--page $(PAGE))
+	@$(RUN) benchmarks compare $(BENCH_LAB) $(if $(HOSTS),--hosts $(HOSTS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAGE),--page $(PAGE))
 
 .PHONY: bench-join
 bench-join: $(VENV)/.installed ## where the time of a join goes, and the bare sequence by hand: ROUNDS=1, PAGE=
-	@$(RUN) benchmarks.join $(BENCH_LAB) $(if $(PAGE),--page $(PAGE))
+	@$(RUN) benchmarks.join $(BENCH_LAB) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAGE),--page $(PAGE))
 
 .PHONY: bench-quick
 bench-quick: $(VENV)/.installed ## hold this program's times against the baseline, in ratios (3 minutes)
-	@$(RUN) benchmarks quick $(BENCH_LAB)
+	@$(RUN) benchmarks quick $(BENCH_LAB) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: bench-base
 bench-base: $(VENV)/.installed ## write the baseline anew, on a quiet machine
-	@$(RUN) benchmarks quick --write $(BENCH_LAB)
+	@$(RUN) benchmarks quick --write $(BENCH_LAB) $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import cases, quick, report
-from benchmarks.figures import Sample, dump_baseline, dump_samples, load_baseline, load_samples
+from benchmarks.figures import (
+    Sample,
+    dump_baseline,
+    dump_samples,
+    load_baseline,
+    load_samples,
+    next_rounds,
+)
 from benchmarks.hosts import lab
 from benchmarks.tools import OTHERS, TOOLS, Tool
 from lab.errors import LabError
@@ -44,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--hosts", type=_numbers, default=(2, 8, 16), help="such as 2,8,16")
     compare.add_argument("--rounds", type=int, default=3, help="times that all is measured")
     compare.add_argument("--tools", type=_tools, default=tuple(TOOLS), help="such as script")
-    compare.add_argument("--samples", type=Path, help="add what was measured to this file")
+    compare.add_argument("--samples", type=Path, help="go on with what was measured in this file")
     compare.add_argument("--page", type=Path, help="write the tables into this page")
     compare.set_defaults(run=_compare)
     tables = commands.add_parser("tables", help="show the tables of what was measured")
@@ -80,6 +87,8 @@ def _compare(options: argparse.Namespace) -> int:
     if {"Ansible", "pyinfra"} & set(options.tools) and not (OTHERS / "pyinfra").exists():
         raise LabError(f"{OTHERS.parent}: Ansible and pyinfra are not there; use `make bench`.")
     found: list[Sample] = []
+    if options.samples and options.samples.exists():
+        found = load_samples(options.samples.read_text(encoding="utf-8"))
 
     def take(sample: Sample) -> None:
         found.append(sample)
@@ -87,7 +96,8 @@ def _compare(options: argparse.Namespace) -> int:
             with options.samples.open("a", encoding="utf-8") as file:
                 file.write(dump_samples([sample]))
 
-    _measure(options, options.hosts, options.rounds, options.tools, take)
+    rounds = next_rounds(found, options.rounds)
+    _measure(options, options.hosts, rounds, options.tools, take)
     return _publish(found, options.page)
 
 
@@ -107,7 +117,7 @@ def _quick(options: argparse.Namespace) -> int:
     rounds = options.rounds or (2 * quick.ROUNDS if options.write else quick.ROUNDS)
     names = (report.PROGRAM, report.SCRIPT)
     samples: list[Sample] = []
-    _measure(options, (quick.HOSTS,), rounds, names, samples.append)
+    _measure(options, (quick.HOSTS,), range(1, rounds + 1), names, samples.append)
     found = quick.ratios(samples)
     if options.write:
         quick.BASELINE.write_text(dump_baseline(found), encoding="utf-8")
@@ -121,7 +131,7 @@ def _quick(options: argparse.Namespace) -> int:
 def _measure(
     options: argparse.Namespace,
     numbers: Sequence[int],
-    rounds: int,
+    rounds: Iterable[int],
     names: Iterable[str],
     take: Callable[[Sample], None],
 ) -> None:
@@ -132,7 +142,7 @@ def _measure(
     spec = LabSpec(directory=directory.resolve(), subnet=options.subnet, bridge=options.bridge)
     with lab(spec, max(numbers), tell, options.keep) as up:
         tools = list(_make_tools(up, names, tell))
-        for number in range(1, rounds + 1):
+        for number in rounds:
             for count in numbers:
                 for sample in cases.run_round(up, tools, count, number, tell):
                     take(sample)

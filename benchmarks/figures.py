@@ -122,6 +122,12 @@ def judge(found: Figure, baseline: Figure) -> Verdict:
     return Verdict(found, baseline, margin(baseline))
 
 
+def next_rounds(samples: Iterable[Sample], count: int) -> range:
+    """Number further rounds after those that there are."""
+    first = max((each.round for each in samples), default=0) + 1
+    return range(first, first + count)
+
+
 def dump_samples(samples: Iterable[Sample]) -> str:
     """Write samples, one a line."""
     return "".join(f"{json.dumps(asdict(each), sort_keys=True)}\n" for each in samples)

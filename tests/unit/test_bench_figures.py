@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import quick
+from benchmarks.__main__ import main
 from benchmarks.cases import CASES
 from benchmarks.figures import (
     SMALLEST_MARGIN,
@@ -20,6 +21,7 @@ from benchmarks.figures import (
     load_baseline,
     load_samples,
     margin,
+    next_rounds,
     per_host,
     ratio,
     seconds,
@@ -69,6 +71,11 @@ def test_what_one_host_costs_leaves_out_what_all_runs_cost() -> None:
 def test_samples_are_read_as_they_were_written() -> None:
     samples = [sample("a", 1.25), sample("b", 2, number=3)]
     assert load_samples(dump_samples(samples)) == samples
+
+
+def test_further_rounds_have_numbers_of_their_own() -> None:
+    assert list(next_rounds([], 2)) == [1, 2]
+    assert list(next_rounds([sample("a", 1), sample("a", 1, number=4)], 2)) == [5, 6]
 
 
 def test_a_baseline_is_read_as_it_was_written() -> None:
@@ -171,3 +178,15 @@ def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
     page.write_text("a\n")
     with pytest.raises(ValueError, match="has no"):
         write_part(page, "x", "new")
+
+
+def test_the_tables_of_a_file_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "samples"
+    file.write_text(dump_samples([sample(PROGRAM, 4), sample("pyinfra", 6)]))
+    assert main(["tables", str(file)]) == 0
+    assert "| first run | 4.00 | 6.00 | 1.50 |" in capsys.readouterr().out
+
+
+def test_one_host_is_refused_as_none_can_be_added(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--hosts", "1,2"]) == 1
+    assert "give 2 or more" in capsys.readouterr().err
