@@ -1,11 +1,10 @@
 #!/bin/sh
-# shellcheck disable=SC2012
 # A simulated host, as sshd's ForceCommand: it takes the script that comes on stdin, keeps it in a
 # folder of its own, and prints what the script would have printed, were this a machine with systemd.
 # $1 is the host's name. What its kubelet is to do goes to the process that plays all kubelets.
 umask 077
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
-here=/srv/hosts/$1
+here=${0%/*}/hosts/$1
 new=$here/new.$$
 trap 'rm -f "$new"' EXIT
 
@@ -49,10 +48,10 @@ apply.units)
   mv -f "$new" "$here/units"
   echo "restarted kubelet $(date +%s.%N)"
   echo "restarted kube-proxy $(date +%s.%N)"
-  echo "start $host" >/srv/orders
+  echo "start $host" >>"${0%/*}/orders"
   ;;
 remove.units)
-  echo "stop $host" >/srv/orders
+  echo "stop $host" >>"${0%/*}/orders"
   result "$new"
   rm -f "$here/units"
   ;;

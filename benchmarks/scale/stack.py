@@ -14,8 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.scale.fleet import Declared, SimulatedHost, configuration, render_stack
 from benchmarks.scale.figures import Measured
+from benchmarks.scale.fleet import Declared, SimulatedHost, configuration, render_stack
 from benchmarks.scale.watching import watching
 from lab.env import UNSET, lab_variables
 from lab.errors import LabError

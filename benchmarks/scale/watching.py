@@ -18,19 +18,24 @@ _KIB = 1024
 def kind_of(argv: list[str]) -> str | None:
     """Say what a process is to this benchmark, by its command line; None: it does not count."""
     words = [Path(word).name for word in argv]
-    if not words:
-        return None
-    if words[0] == "pulumi" and {"up", "preview", "destroy"} & set(words):
-        return "engine"
-    if words[0] == "pulumi-language-python":
-        return "language host"
-    if any(word == "pulumi-language-python-exec" for word in words):
-        return "program"
+    plugin = "pulumi-resource-"
     if "launch.py" in words[:4]:
-        return next((f"plugin {name}" for name in _PLUGINS if name in words), None)
-    if words[0].startswith("pulumi-resource-"):
-        return f"plugin {words[0].removeprefix('pulumi-resource-')}"
-    return "local command" if "kube_nodes.membership" in argv else None
+        # A stand-in of the lab's.
+        words = [f"{plugin}{word}" for word in words if word in _PLUGINS]
+    match words:
+        case ["pulumi", *more] if {"up", "preview", "destroy"} & set(more):
+            kind = "engine"
+        case ["pulumi-language-python", *_]:
+            kind = "language host"
+        case [first, *_] if first.startswith(plugin):
+            kind = f"plugin {first.removeprefix(plugin)}"
+        case [*_] if "pulumi-language-python-exec" in words:
+            kind = "program"
+        case [*_] if "kube_nodes.membership" in words:
+            kind = "local command"
+        case _:
+            return None
+    return kind
 
 
 @dataclass
