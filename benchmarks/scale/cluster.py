@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lab import control_plane
+from lab.errors import LabError
+from lab.processes import tail
 from lab.spec import LabSpec
 
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager")
@@ -64,11 +67,6 @@ def _process(spec: LabSpec, name: str, argv: list[str]) -> Iterator[None]:
 
 
 def _wait_ready(spec: LabSpec) -> None:
-    import time
-
-    from lab.errors import LabError
-    from lab.processes import tail
-
     end = time.monotonic() + _READY_SECONDS
     while not control_plane.ready(spec):
         if time.monotonic() > end:

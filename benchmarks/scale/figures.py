@@ -18,9 +18,8 @@ CASES = (
 MOST_GROWTH = 11.0
 """From 100 to 1,000 nodes."""
 MOST_STATE_BYTES = 50_000
-AIMED_STATE_BYTES = 25_000
 MOST_PROGRAM_MIB = 500
-_MIB = 1024 * 1024
+_GROWING = (100, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ def render(measured: Sequence[Measured]) -> str:
             f"| {one.case} | {one.nodes} | {one.changed} | {one.settings or 'as by default'} "
             f"| {one.seconds:.1f} | {each} |"
         )
-    lines += ["", *_memory(ordered), "", *_state(ordered)]
+    lines += ["", *_memory(ordered), "", *_state(ordered), "", *_goals(ordered)]
     return "\n".join(lines)
 
 
@@ -100,6 +99,34 @@ def _state(measured: Sequence[Measured]) -> Iterator[str]:
             f"| {nodes} | {plain / 1e6:.2f} | {plain / nodes / 1e3:.1f} "
             f"| {packed / 1e6:.2f} | {packed / nodes / 1e3:.1f} |"
         )
+
+
+def _goals(measured: Sequence[Measured]) -> Iterator[str]:
+    """Hold what was measured against what is aimed at."""
+    yield "| goal | found | met |"
+    yield "|---|---|---|"
+    for case in CASES:
+        if (found := growth(measured, case, *_GROWING)) is not None:
+            few, many = _GROWING
+            goal = f"{case}: {many} nodes take at most {MOST_GROWTH:.0f} times as long as {few}"
+            yield f"| {goal} | {found:.1f} times | {_met(found <= MOST_GROWTH)} |"
+    created = [one for one in measured if one.case == "create" and one.state_bytes]
+    if created:
+        most = max(created, key=lambda one: one.nodes)
+        found = most.state_bytes / most.nodes
+        goal = f"state of at most {MOST_STATE_BYTES // 1000} kB a node"
+        met = _met(found <= MOST_STATE_BYTES)
+        yield f"| {goal} | {found / 1e3:.0f} kB, of {most.nodes} | {met} |"
+    programs = [one for one in measured if "program" in one.memory_mib]
+    if programs:
+        most = max(programs, key=lambda one: one.memory_mib["program"])
+        found = most.memory_mib["program"]
+        goal = f"program of at most {MOST_PROGRAM_MIB} MiB"
+        yield f"| {goal} | {found:.0f} MiB, of {most.nodes} | {_met(found <= MOST_PROGRAM_MIB)} |"
+
+
+def _met(is_met: bool) -> str:
+    return "yes" if is_met else "no"
 
 
 def dump(measured: Iterable[Measured]) -> str:

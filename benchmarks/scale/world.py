@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -130,10 +130,9 @@ def _answers(address: str) -> bool:
     return bool(subprocess.run(argv, capture_output=True, check=False).stdout)
 
 
-def _await(true: object, otherwise: str) -> None:
+def _await(is_so: Callable[[], bool], otherwise: str) -> None:
     end = time.monotonic() + _LISTEN_SECONDS
-    assert callable(true)  # noqa: S101 - ours
-    while not true():
+    while not is_so():
         if time.monotonic() > end:
             raise LabError(otherwise)
         time.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ class TestFigures:
         assert "| create | 100 | 100 | as by default | 50.0 | 0.50 |" in text
         assert "| 100 | create | 200, 46 |" in text
         assert "| 100 | 5.00 | 50.0 | 1.00 | 10.0 |" in text
+
+    def test_goals_are_met_or_not(self) -> None:
+        many = replace(CREATED, nodes=1000, seconds=600.0, memory_mib={"program": 501.0})
+        text = figures.render([CREATED, many])
+        assert "12.0 times | no |" in text
+        assert "| 5 kB, of 1000 | yes |" in text
+        assert "| 501 MiB, of 1000 | no |" in text
 
     def test_what_was_written_is_read_again(self) -> None:
         assert figures.load(figures.dump([CREATED])) == [CREATED]
