@@ -152,7 +152,8 @@ class ScaleStack:
         return found
 
     def init(self) -> None:
-        """Make the stack unless it is there."""
+        """Make the stack unless it is there; forget the lock of a run that was cut."""
+        shutil.rmtree(self._spec.path("backend", ".pulumi", "locks"), ignore_errors=True)
         if self._state_file() is None:
             self._file.unlink(missing_ok=True)
             subprocess.run(
