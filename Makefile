@@ -10,7 +10,7 @@ STACK ?= dev
 # `dev` is the lab's stack and has its environment; any other has the one that make was called in.
 IN_STACK = $(if $(filter dev,$(STACK)),lab=$$($(RUN) lab env) && eval "$$lab" &&)
 # What the tests run: a whole cluster, and the node's programs of every version.
-TOOLS := $(RUN) lab.tools && for version in 1.36.3 1.35.4; do \
+TOOLS := $(RUN) lab.tools && $(RUN) lab.tools --only kubeadm && for version in 1.36.3 1.35.4; do \
 	$(RUN) lab.tools --kubernetes $$version --only kubelet,kube-proxy || exit 1; done
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt
@@ -71,6 +71,10 @@ verify: $(VENV)/.installed ## compare every host and Node with what is declared;
 drift: $(VENV)/.installed ## show what was changed by hand, with diffs; REPAIR=1 has the next up put it right, JSON=1
 	@$(IN_STACK) $(RUN) kube_nodes.fleet drift --stack $(STACK) $(if $(REPAIR),--repair) $(if $(JSON),--json)
 
+.PHONY: adopt
+adopt: $(VENV)/.installed ## show what would change on hosts whose kubelet somebody else set up; changes nothing (STACK=, JSON=1)
+	@$(IN_STACK) $(RUN) kube_nodes.fleet adopt --stack $(STACK) $(if $(JSON),--json)
+
 .PHONY: certificates
 certificates: $(VENV)/.installed ## show when every certificate ends, soonest first; DAYS=30 fails for what ends sooner; JSON=1
 	@$(IN_STACK) $(RUN) kube_nodes.fleet certificates --stack $(STACK) $(if $(DAYS),--days $(DAYS)) $(if $(JSON),--json)
@@ -91,6 +95,20 @@ preflight: $(VENV)/.installed ## look at all hosts and the cluster before an up;
 status: $(VENV)/.installed ## show how the nodes are: WATCH=1 again and again, DRIFT=1 looks at the hosts too, JSON=1
 	@$(IN_STACK) $(RUN) kube_nodes.fleet status --stack $(STACK) $(if $(WATCH),--watch) \
 		$(if $(DRIFT),--drift) $(if $(JSON),--json)
+
+.PHONY: fleet-preview
+fleet-preview: $(VENV)/.installed ## show what fleet-up would change, on every stack: FLEET=prod.fleet.yaml (DIFF=1, LIMIT=4)
+	@$(RUN) kube_nodes.fleet fleet-preview --fleet "$(FLEET)" $(if $(LIMIT),--limit $(LIMIT)) \
+		$(if $(OVERWRITE),--overwrite) $(if $(DIFF),--diff)
+
+.PHONY: fleet-up
+fleet-up: $(VENV)/.installed ## run `pulumi up` on all stacks of a fleet, LIMIT=4 at once: FLEET=prod.fleet.yaml
+	@$(RUN) kube_nodes.fleet fleet-up --fleet "$(FLEET)" $(if $(LIMIT),--limit $(LIMIT)) \
+		$(if $(OVERWRITE),--overwrite)
+
+.PHONY: fleet-status
+fleet-status: $(VENV)/.installed ## show how the nodes of all stacks of a fleet are: FLEET=prod.fleet.yaml (JSON=1)
+	@$(RUN) kube_nodes.fleet fleet-status --fleet "$(FLEET)" $(if $(JSON),--json)
 
 .PHONY: destroy
 destroy: $(VENV)/.installed ## take the nodes out of the cluster; the lab stays

@@ -25,6 +25,7 @@ from kube_nodes.model.node_rules import find_faults
 from kube_nodes.model.nodes import Node, PoolDeclaration, resolve_nodes
 from kube_nodes.model.options import NodeOptions
 from kube_nodes.model.pem import check_ca_certificates, is_key_of, read_private_key
+from kube_nodes.model.shared_stack import check_stack_name, find_sharing_faults
 from kube_nodes.model.static_token import StaticTokenSettings
 from kube_nodes.model.subjects import Subject
 from kube_nodes.model.values import (
@@ -47,12 +48,12 @@ SECRET_KEYS = {
 class ConfigurationError(Exception):
     """The configuration has faults; the text names all of them, one a line."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, faults: list[str], where: str = "the stack's configuration") -> None:
         """Keep the faults, each `path: value rule; remedy`."""
         self.faults = faults
         count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
         lines = "\n".join(f"  {fault}" for fault in faults)
-        super().__init__(f"{count} in the stack's configuration; nothing was changed:\n{lines}")
+        super().__init__(f"{count} in {where}; nothing was changed:\n{lines}")
 
 
 Cidrs = Annotated[
@@ -140,8 +141,15 @@ class Settings(Declaration):
         description="How many nodes one run may remove from a pool, by the pool's name, where that "
         "is more than its `maxUnavailable`.",
     )
+    shared_stack: Annotated[str, AfterValidator(check_stack_name)] = Field(
+        "",
+        description="Full name of the stack that holds what this one's nodes share; empty: it is "
+        "made here.",
+    )
     options: NodeOptions = Field(NodeOptions(), description="Options of all nodes.")
-    pools: dict[PoolName, PoolDeclaration] = Field(description="The nodes, in pools.")
+    pools: dict[PoolName, PoolDeclaration] = Field(
+        description="The nodes, in pools; `{}`: a stack of what the stacks of pools share."
+    )
 
     @property
     def cluster(self) -> Cluster:
@@ -212,6 +220,7 @@ def parse_settings(
     found = [
         *find_faults(settings.cluster, settings.options, settings.pools),
         *find_binary_faults(settings.binaries, versions),
+        *(find_sharing_faults(settings.nodes) if settings.shared_stack else ()),
     ]
     faults = [f"{join_path(_PREFIX, place)}: {rule}" for place, rule in found]
     faults += [*_token_host_faults(settings), *_key_faults(secrets)]
@@ -241,7 +250,7 @@ def _key_faults(secrets: Mapping[str, str]) -> Iterator[str]:
 
 
 def _ca_key_faults(settings: Settings, text: str | None) -> Iterator[str]:
-    if settings.kube_proxy_certificate.issuer != "ca":
+    if settings.kube_proxy_certificate.issuer != "ca" or settings.shared_stack:
         return
     if text is None:
         yield (

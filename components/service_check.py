@@ -38,7 +38,7 @@ class ServiceCheckTarget:
     """What a node curls."""
 
     url: pulumi.Input[str]
-    ca_certificate: str | None
+    ca_certificate: pulumi.Input[str | None]
     timeout_seconds: int
 
 

@@ -267,6 +267,7 @@ class WorkerNode(pulumi.ComponentResource):
                 drain=self._drain(),
                 machine=parse_facts(values[2]),
                 reapply=self._args.node.reapply,
+                adopt=self._args.node.adopts,
             ).to_json()
         )
         # The static token is in its files before it is tried.
@@ -373,12 +374,13 @@ class WorkerNode(pulumi.ComponentResource):
         args = self._args
         # Its run's id alone, which is no secret: the text is to be read in a preview.
         written = pulumi.Output.unsecret(credentials.stdout.apply(read_run_id))
-        text = pulumi.Output.all(args.service_check.url, units.stdout, written).apply(
+        target = args.service_check
+        text = pulumi.Output.all(target.url, units.stdout, written, target.ca_certificate).apply(
             lambda values: render_node_service_check(
                 args.node,
                 url=values[0],
-                ca_certificate=args.service_check.ca_certificate,
-                timeout_seconds=args.service_check.timeout_seconds,
+                ca_certificate=values[3],
+                timeout_seconds=target.timeout_seconds,
                 runs=(read_run_id(values[1]), values[2]),
             )
         )

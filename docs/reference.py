@@ -20,7 +20,10 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs import fleet_arithmetic
 from docs.schema import render_schema
+from docs.tables import render_table
+from kube_nodes.fleet.fleet_file import FleetFile
 from kube_nodes.fleet.graph import draw
 from kube_nodes.fleet.stack import read_stack_file
 from kube_nodes.model.declaration import Declaration
@@ -35,7 +38,13 @@ from kube_nodes.settings import SECRET_KEYS, Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # What a user names in a map; by the map's key.
-_NAMES = {"binaries": "version", "hosts": "host", "pools": "pool", "nodes": "node"}
+_NAMES = {
+    "binaries": "version",
+    "hosts": "host",
+    "pools": "pool",
+    "nodes": "node",
+    "stacks": "stack",
+}
 # How a text is written; by its check in model/.
 FORMATS = {
     "check_bind_address": "`address:port`",
@@ -60,6 +69,7 @@ FORMATS = {
     "check_socket": "`unix://path`",
     "check_threshold": "quantity or share, such as `100Mi` or `10%`",
     "check_static_group": "name",
+    "check_stack_name": "full name of a stack",
     "check_static_user": "name",
     "check_uid": "UUID",
     "_counter": "0 or more",
@@ -165,13 +175,6 @@ def _default(field: FieldInfo) -> str:
     return f"`{json.dumps(value)}`" if isinstance(value, bool | dict | list) else f"`{value}`"
 
 
-def render_table(head: tuple[str, ...], lines: Iterator[tuple[str, ...]]) -> str:
-    """Render a Markdown table."""
-    rule = tuple("---" for _ in head)
-    cells = [tuple(cell.replace("|", "\\|") for cell in line) for line in (head, rule, *lines)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
 def render_keys(found: Iterator[Row]) -> str:
     """Render rows of the reference as a table."""
     head = ("Key", "Type", "Unit, bounds, form", "Default", "Description")
@@ -196,6 +199,11 @@ def render_blocks() -> dict[str, str]:
         "kubelet": owned(KUBELET_OWNED),
         "kube-proxy": owned(KUBE_PROXY_OWNED),
     }
+
+
+def render_fleets() -> dict[str, str]:
+    """Render what stands between the marks of docs/large-fleets.md, by the mark's name."""
+    return {"file": render_keys(rows(FleetFile)), **fleet_arithmetic.render_blocks()}
 
 
 def fill(text: str, blocks: Mapping[str, str]) -> str:
@@ -256,6 +264,7 @@ def main() -> int:
     """Write what is generated; say which files changed."""
     files: dict[Path, Callable[[str], str]] = {
         CHECKOUT / "docs" / "configuration.md": lambda text: fill(text, render_blocks()),
+        CHECKOUT / "docs" / "large-fleets.md": lambda text: fill(text, render_fleets()),
         CHECKOUT / "docs" / "graph.svg": lambda _: render_picture(),
         CHECKOUT / "docs" / "stack.schema.json": lambda _: render_schema(),
         CHECKOUT / "Pulumi.yaml": render_project,

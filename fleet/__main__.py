@@ -1,4 +1,4 @@
-"""The command line: `python -m kube_nodes.fleet COMMAND --stack NAME`."""
+"""The command line: `python -m kube_nodes.fleet COMMAND --stack NAME` or `--fleet FILE`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from importlib import import_module
 from kube_nodes.fleet.errors import FleetError
 from kube_nodes.settings import ConfigurationError
 
-# Each is a module of this package with DESCRIPTION, add_arguments(parser) and run(options).
+# Each is a module of this package with DESCRIPTION, add_arguments(parser) and run(options); and
+# OF_A_FLEET where it is for all stacks of one.
 _COMMANDS: tuple[str, ...] = (
+    "adopt",
     "certificates",
     "drift",
+    "fleet-preview",
+    "fleet-status",
+    "fleet-up",
     "graph",
     "host-keys",
     "new-stack",
+    "operator",
     "preflight",
     "show",
     "status",
@@ -45,7 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         module = import_module(f"kube_nodes.fleet.{name.replace('-', '_')}")
         text = module.DESCRIPTION
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--stack", required=True, help="the stack, in the working folder")
+        if getattr(module, "OF_A_FLEET", False):
+            command.add_argument("--fleet", required=True, help="the fleet's file")
+        else:
+            command.add_argument("--stack", required=True, help="the stack, in the working folder")
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

@@ -23,11 +23,12 @@ from rich.text import Text
 from kube_nodes.fleet import drift
 from kube_nodes.fleet.node_status import NodeStatus, Ready, judge
 from kube_nodes.fleet.stack import Stack, read_stack
-from kube_nodes.membership.api import Api, ApiError, UnreachableError
+from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.connection import ConnectionConfigError
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
+from kube_nodes.model.requests import Cluster
 
 DESCRIPTION = "show how the nodes are; contacts no host but with --drift"
 _NODES = "/api/v1/nodes"
@@ -62,6 +63,33 @@ class Status:
         return (self.certificate_expires - self.now).days
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClusterView:
+    """What the cluster says at one moment."""
+
+    nodes: Mapping[str, Object] | None
+    """Its Nodes by name; None: it did not tell."""
+    now: datetime.datetime
+    error: str = ""
+    """Why it did not tell."""
+    api: Api | None = None
+    """The connection, for the next look."""
+
+
+def read_cluster(cluster: Cluster, api: Api | None = None) -> ClusterView:
+    """Read all Nodes with one request, over this connection if there is one."""
+    known, error = None, ""
+    try:
+        api = api or reach(cluster, Progress("cluster"))
+        # From the API server's cache: the table may be watched by many.
+        listed = api.get(_NODES, resourceVersion="0")["items"]
+        known = {each["metadata"]["name"]: each for each in listed}
+    except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as failure:
+        error = str(failure).removesuffix(". Nothing was changed")
+    now = api.now() if api else datetime.datetime.now(datetime.UTC)
+    return ClusterView(nodes=known, now=now, error=error, api=api)
+
+
 @dataclass
 class Looker:
     """Reads the cluster again and again, over one connection."""
@@ -75,26 +103,17 @@ class Looker:
 
     def look(self) -> Status:
         """Read the cluster once."""
-        known, error = None, ""
-        try:
-            self._api = self._api or reach(
-                self.stack.settings.cluster.identity, Progress("cluster")
-            )
-            # From the API server's cache: the table may be watched by many.
-            listed = self._api.get(_NODES, resourceVersion="0")["items"]
-            known = {each["metadata"]["name"]: each for each in listed}
-        except (MembershipError, ApiError, UnreachableError, ConnectionConfigError) as failure:
-            error = str(failure).removesuffix(". Nothing was changed")
-        now = self._api.now() if self._api else datetime.datetime.now(datetime.UTC)
-        found = judge(self.stack.settings, known, now)
+        seen = read_cluster(self.stack.settings.cluster.identity, self._api)
+        self._api = seen.api
+        found = judge(self.stack.settings, seen.nodes, seen.now)
         if self.with_drift:
             self._look_for_drift()
         return Status(
             stack=self.stack.name,
             nodes=tuple(replace(each, drift=self._drift.get(each.id, "")) for each in found),
-            certificate_expires=_time(self.outputs.get("kubeProxyCertificateExpires")),
-            now=now,
-            error=error,
+            certificate_expires=parse_time(self.outputs.get("kubeProxyCertificateExpires")),
+            now=seen.now,
+            error=seen.error,
         )
 
     def _look_for_drift(self) -> None:
@@ -253,7 +272,8 @@ def _node_to_json(each: NodeStatus) -> dict[str, object]:
     }
 
 
-def _time(text: object) -> datetime.datetime | None:
+def parse_time(text: object) -> datetime.datetime | None:
+    """Read a time that an `up` has told; None where there is none."""
     try:
         return datetime.datetime.fromisoformat(str(text))
     except ValueError:

@@ -25,8 +25,9 @@ def find_faults(
     cluster: Cluster, options: NodeOptions, pools: dict[str, PoolDeclaration]
 ) -> list[Fault]:
     """Find every fault, each once, where the value was written; `{value} {rule}; {remedy}`."""
-    faults = [*_cluster_faults(cluster), *_duplicates(pools)]
-    if not any(pool.nodes for pool in pools.values()):
+    faults = [*_cluster_faults(cluster), *find_duplicates(pools)]
+    # Without a pool it is the stack that others share.
+    if pools and not any(pool.nodes for pool in pools.values()):
         faults.append((("pools",), "declares no node; add one under pools.<pool>.nodes"))
     for node in resolve_nodes(options, pools):
         pool = pools[node.pool]
@@ -108,7 +109,8 @@ def _overlap(one: str, other: str) -> bool:
     return first.version == second.version and first.overlaps(second)
 
 
-def _duplicates(pools: dict[str, PoolDeclaration]) -> Iterator[Fault]:
+def find_duplicates(pools: dict[str, PoolDeclaration]) -> Iterator[Fault]:
+    """Find what two nodes have that only one may: id, address, host key."""
     first: dict[str, str] = {}
     pool_of: dict[str, str] = {}
     for pool_name, pool in pools.items():
@@ -181,3 +183,6 @@ def _kubelet_faults(node: Node, origins: _Origins) -> Iterator[Fault]:
     place = origins.of("token_mode", "tokenMode")
     if "nodes" in place and node.options.token_mode == "static":  # noqa: S105 (a mode)
         yield place, '"static" needs a kubelet, and the role is proxy-only; remove it'
+    place = origins.of("adopt", "adopt")
+    if "nodes" in place and node.options.adopt:
+        yield place, "needs a kubelet, and the role is proxy-only; remove it"

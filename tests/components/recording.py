@@ -12,6 +12,7 @@ import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
@@ -32,6 +33,9 @@ with warnings.catch_warnings():
     importlib.import_module("pulumi_command.remote.copy_file")
 
 _SECRET = {rpc._special_sig_key: rpc._special_secret_sig}
+
+# Another stack's outputs, and which of them are secret.
+Outputs = tuple[Mapping[str, Any], Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Graph:
     resources: dict[str, Resource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
+    references: list[str] = field(default_factory=list)
+    """The other stacks whose outputs were read."""
 
     def __getitem__(self, name: str) -> Resource:
         """Look up a resource by its name."""
@@ -114,9 +120,15 @@ class Graph:
 class _Monitor(mocks.MockMonitor):
     """Records each registration, and answers with made-up outputs, secret where they would be."""
 
-    def __init__(self, graph: Graph, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        state: Mapping[str, Any] | None = None,
+        others: Mapping[str, Outputs] = MappingProxyType({}),
+    ) -> None:
         super().__init__(_NoMocks(state))
         self._graph = graph
+        self._others = others
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
         # Two resources of one type below different parents are told apart by their names.
@@ -137,6 +149,23 @@ class _Monitor(mocks.MockMonitor):
             id=f"{request.name}-id" if request.custom else "",
             object=answer,
         )
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
+        assert request.type == "pulumi:pulumi:StackReference"
+        self._graph.references.append(request.id)
+        outputs, secret = self._others[request.id]
+        answer = struct_pb2.Struct()
+        answer.update(
+            {
+                "name": request.id,
+                "outputs": {
+                    key: {**_SECRET, "value": value} if key in secret else value
+                    for key, value in outputs.items()
+                },
+                "secretOutputNames": sorted(secret),
+            }
+        )
+        return resource_pb2.ReadResourceResponse(urn=f"urn:pulumi:{request.id}", properties=answer)
 
 
 class _NoMocks(mocks.Mocks):
@@ -193,6 +222,7 @@ def declare(
     secrets: Mapping[str, str] | None = None,
     joined: Collection[str] | None = None,
     recorded: Recorded | None = None,
+    others: Mapping[str, Outputs] = MappingProxyType({}),
 ) -> Graph:
     """Run the whole program over a configuration, and return the graph that it declared.
 
@@ -201,6 +231,7 @@ def declare(
         secrets: the secret part of it.
         joined: the Nodes that the cluster has; None: it was not asked, as in a preview.
         recorded: what the state holds.
+        others: the outputs of other stacks, by full name.
     """
     graph = Graph()
     texts = {
@@ -209,7 +240,8 @@ def declare(
     stored = {f"kube-nodes:{key}": text for key, text in {**texts, **(secrets or {})}.items()}
     pulumi.runtime.set_all_config(stored, [f"kube-nodes:{key}" for key in secrets or {}])
     try:
-        pulumi.runtime.set_mocks(_NoMocks(), "kube-nodes", "test", False, monitor=_Monitor(graph))
+        monitor = _Monitor(graph, None, others)
+        pulumi.runtime.set_mocks(_NoMocks(), "kube-nodes", "test", False, monitor=monitor)
         _run(graph, joined, recorded)
     finally:
         pulumi.runtime.set_all_config({}, [])

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from docs import reference
+from docs.tables import render_table
 from kube_nodes.model.nodes import Node
 from kube_nodes.settings import SECRET_KEYS, ConfigurationError, Settings, parse_settings
 from tests.configurations import right_configuration
@@ -53,7 +54,7 @@ def test_a_mark_that_is_missing_is_not_passed_over(text: str) -> None:
 
 
 def test_a_cell_does_not_break_its_row() -> None:
-    table = reference.render_table(("a",), iter([("x|y",)]))
+    table = render_table(("a",), iter([("x|y",)]))
     assert table.splitlines()[-1] == "| x\\|y |"
 
 
