@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 CASES = (
+    "all new, preview",
     "create",
     "nothing to do, up",
     "nothing to do, preview",

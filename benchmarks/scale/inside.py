@@ -48,7 +48,11 @@ class Cases:
         recorded = self._stack.recorded
         self._world.have(recorded)
         for size in self._wish.sizes:
-            if size > recorded:
+            if size > recorded and self._has("all new, preview"):
+                self._world.have(size)
+                self._stack.declare(self._world.hosts[:size])
+                self._measure("all new, preview", "preview", size, size - recorded)
+            if size > recorded and self._has("create"):
                 self._grow(recorded, size)
                 recorded = size
             if size == recorded:
@@ -61,7 +65,7 @@ class Cases:
 
     def _grow(self, before: int, size: int) -> None:
         self._world.have(size)
-        self._stack.declare(self._world.hosts)
+        self._stack.declare(self._world.hosts[:size])
         extra = _pairs(self._wish.create_settings)
         self._stack.settings |= extra
         try:
@@ -71,7 +75,7 @@ class Cases:
                 del self._stack.settings[name]
 
     def _change(self, size: int) -> None:
-        hosts, stack = self._world.hosts, self._stack
+        hosts, stack = self._world.hosts[:size], self._stack
         stack.declare(hosts)
         if self._has("nothing to do, up"):
             self._measure("nothing to do, up", "up", size, 0)
@@ -79,9 +83,8 @@ class Cases:
             self._measure("nothing to do, preview", "preview", size, 0)
         if self._has("one added"):
             self._world.have(size + 1)
-            stack.declare(hosts)
+            stack.declare(self._world.hosts[: size + 1])
             self._measure("one added", "up", size + 1, 1)
-            self._world.hosts.pop()
             stack.declare(hosts)
             # Not timed: the fleet is as before.
             stack.run("one removed", "up", nodes=size, changed=1)
