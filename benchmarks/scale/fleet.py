@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lab.spec import SERVICE_CIDR, LabSpec
 HERE = Path(__file__).resolve().parent
 POOL_SIZE = 50
 """Nodes of a pool: what one changed pool costs is then the same work in every fleet."""
-FIRST_PODS, CHANGED_PODS = 110, 111
+FIRST_PODS = 110
 _VERSION = "1.37.2"
 # Beside the control plane's own /24.
 _FIRST_ADDRESS = IPv4Address("198.18.1.1")
@@ -83,12 +83,13 @@ def make_host(spec: LabSpec, number: int) -> SimulatedHost:
 
 @dataclass(frozen=True)
 class Declared:
-    """What the configuration says of the fleet beyond its hosts."""
+    """What was changed of the fleet since its first run: `maxPods` by node or pool."""
 
-    changed_node: str = ""
-    """This node's configuration is another one than at first."""
-    changed_pool: str = ""
-    """So is that of all nodes of this pool."""
+    pods: Mapping[str, int] = field(default_factory=dict)
+
+    def raised(self, name: str) -> Declared:
+        """Change a node, or all nodes of a pool, once more."""
+        return Declared({**self.pods, name: self.pods.get(name, FIRST_PODS) + 1})
 
 
 def configuration(
@@ -99,11 +100,11 @@ def configuration(
     for number, host in enumerate(hosts, 1):
         pool = pools.setdefault(pool_of(number), {"nodes": {}})
         node: dict[str, Any] = {"address": host.address, "hostKey": host.host_key}
-        if host.name == declared.changed_node:
-            node["options"] = {"maxPods": CHANGED_PODS}
+        if host.name in declared.pods:
+            node["options"] = {"maxPods": declared.pods[host.name]}
         pool["nodes"][host.name] = node
-    if declared.changed_pool:
-        pools[declared.changed_pool]["options"] = {"maxPods": CHANGED_PODS}
+    for name in pools.keys() & declared.pods.keys():
+        pools[name]["options"] = {"maxPods": declared.pods[name]}
     return {
         "server": spec.server,
         "caCertificate": spec.path("pki", "ca.crt").read_text(encoding="utf-8").strip(),

@@ -90,11 +90,10 @@ class Cases:
             stack.run("one removed", "up", nodes=size, changed=1)
         node, pool = hosts[size // 2], fleet.pool_of(1)
         if self._has("one changed"):
-            stack.declare(hosts, fleet.Declared(changed_node=node.name))
+            stack.declare(hosts, stack.declared.raised(node.name))
             self._measure("one changed", "up", size, 1)
         if self._has("one pool changed"):
-            changed = fleet.Declared(changed_node=node.name, changed_pool=pool)
-            stack.declare(hosts, changed)
+            stack.declare(hosts, stack.declared.raised(pool))
             self._measure("one pool changed", "up", size, min(size, fleet.POOL_SIZE))
 
     def _measure(self, case: str, verb: str, nodes: int, changed: int) -> None:

@@ -95,9 +95,17 @@ class ScaleStack:
         data = file.read_bytes()
         return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
 
+    @property
+    def declared(self) -> Declared:
+        """What was declared last, also by an earlier run."""
+        file = self._spec.path("declared.json")
+        return Declared(json.loads(file.read_text(encoding="utf-8")) if file.exists() else {})
+
     def declare(self, hosts: Sequence[SimulatedHost], declared: Declared | None = None) -> None:
-        """Write the configuration."""
-        values = configuration(self._spec, self._uid, hosts, declared or Declared())
+        """Write the configuration; what is not said stays as it was declared."""
+        declared = declared or self.declared
+        write_atomically(self._spec.path("declared.json"), json.dumps(dict(declared.pods)))
+        values = configuration(self._spec, self._uid, hosts, declared)
         text = self._file.read_text(encoding="utf-8")
         # The CLI's own file is YAML, and small; ours is JSON, and large.
         stored = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
