@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ _PARTS = (
     *("Pulumi.yaml", "__main__.py", "program.py", "settings.py", "kube_nodes", "components"),
     *("fleet", "host", "membership", "model", "render", "review"),
 )
+_NODE = re.compile(r'"type": ?"kube-nodes:index:WorkerNode"')
+_DID = re.compile(r"^ +\S+ (\d+) ((?:to )?(?:create|update|delete|replace)d?)$", re.MULTILINE)
 _RUN = ("--non-interactive", "--stack", NAME)
 _YES = ("--yes", "--skip-preview")
 VERBS: Mapping[str, Sequence[str]] = {
@@ -81,7 +84,7 @@ class ScaleStack:
     @property
     def recorded(self) -> int:
         """How many nodes an earlier run has left in the state."""
-        return self._state().count('"type": "kube-nodes:index:WorkerNode"')
+        return len(_NODE.findall(self._state()))
 
     def _state_file(self) -> Path | None:
         folder = self._spec.path("backend", ".pulumi", "stacks")
@@ -148,16 +151,9 @@ class ScaleStack:
         )
 
     def summary(self) -> dict[str, int]:
-        """Read from the engine's own words how many resources it changed."""
+        """Read from the engine's own words what it did, or would do, with how many resources."""
         text = self._spec.path("logs", "pulumi.log").read_text(encoding="utf-8", errors="replace")
-        found = {}
-        for line in text.splitlines():
-            words = line.split()
-            if len(words) == 3 and words[1].isdigit():
-                found[words[2]] = int(words[1])
-            elif len(words) == 2 and words[0].isdigit():
-                found[words[1]] = int(words[0])
-        return found
+        return {what: int(count) for count, what in _DID.findall(text)}
 
     def init(self) -> None:
         """Make the stack unless it is there; forget the lock of a run that was cut."""
