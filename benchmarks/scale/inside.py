@@ -111,7 +111,8 @@ def _check(case: str, summary: dict[str, int]) -> None:
         "one pool changed": {"updated"},
         "destroy": {"deleted"},
     }.get(case, set())
-    if summary.keys() != wanted:
+    # Gates may change, too.
+    if not wanted <= summary.keys() or (summary and not wanted):
         raise LabError(f"{case}: the engine says {summary}, which is another case")
 
 

@@ -32,7 +32,7 @@ _PARTS = (
     *("fleet", "host", "membership", "model", "render", "review"),
 )
 _NODE = re.compile(r'"type": ?"kube-nodes:index:WorkerNode"')
-_DID = re.compile(r"^ +\S+ (\d+) ((?:to )?(?:create|update|delete|replace)d?)$", re.MULTILINE)
+_DID = re.compile(r"^ +(?:\S+ )?(\d+) ((?:to )?(?:create|update|delete|replace)d?)$", re.MULTILINE)
 _RUN = ("--non-interactive", "--stack", NAME)
 _YES = ("--yes", "--skip-preview")
 VERBS: Mapping[str, Sequence[str]] = {
