@@ -35,6 +35,8 @@ class Measured:
     seconds: float
     processor_seconds: float = 0.0
     """Of all processes of the run, hosts and cluster not among them."""
+    load: float = 0.0
+    """Of the machine in the minute before; above its processors' number others were at work."""
     settings: str = ""
     """What of the engine was set other than by default."""
     memory_mib: dict[str, float] = field(default_factory=dict)
@@ -57,14 +59,14 @@ def growth(
 
 def render(measured: Sequence[Measured]) -> str:
     """Render a table of seconds, one of memory and files, one of the state."""
-    lines = ["| case | nodes | changed | engine's settings | seconds | seconds a changed node |"]
-    lines += ["|---|---|---|---|---|---|"]
+    heads = ("case", "nodes", "changed", "engine's settings", "seconds", "of a changed node")
+    lines = [f"| {' | '.join((*heads, 'processor seconds', 'load before'))} |", f"|{'---|' * 8}"]
     ordered = sorted(measured, key=lambda each: (CASES.index(each.case), each.nodes))
     for one in ordered:
         each = f"{one.seconds / one.changed:.2f}" if one.changed else "-"
         lines.append(
             f"| {one.case} | {one.nodes} | {one.changed} | {one.settings or 'as by default'} "
-            f"| {one.seconds:.1f} | {each} |"
+            f"| {one.seconds:.1f} | {each} | {one.processor_seconds:.1f} | {one.load:.1f} |"
         )
     lines += ["", *_memory(ordered), "", *_state(ordered), "", *_goals(ordered)]
     return "\n".join(lines)

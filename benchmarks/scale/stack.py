@@ -118,6 +118,7 @@ class ScaleStack:
     def run(self, case: str, verb: str, *, nodes: int, changed: int) -> Measured:
         """Run the engine once; return what it took."""
         log = self._spec.path("logs", "pulumi.log")
+        load = os.getloadavg()[0]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.monotonic()
         with watching() as watch, log.open("w", encoding="utf-8") as output:
@@ -143,6 +144,7 @@ class ScaleStack:
             seconds=seconds,
             processor_seconds=(after.ru_utime + after.ru_stime)
             - (before.ru_utime + before.ru_stime),
+            load=load,
             settings=" ".join(f"{name}={value}" for name, value in sorted(self.settings.items())),
             memory_mib=watch.memory_mib,
             open_files=watch.open_files,

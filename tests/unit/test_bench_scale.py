@@ -35,6 +35,8 @@ CREATED = Measured(
     nodes=100,
     changed=100,
     seconds=50.0,
+    processor_seconds=40.0,
+    load=2.5,
     memory_mib={"engine": 200.4},
     open_files={"engine": 46},
     state_bytes=5_000_000,
@@ -53,7 +55,7 @@ class TestFigures:
 
     def test_the_tables_tell_seconds_memory_files_and_state(self) -> None:
         text = figures.render([CREATED])
-        assert "| create | 100 | 100 | as by default | 50.0 | 0.50 |" in text
+        assert "| create | 100 | 100 | as by default | 50.0 | 0.50 | 40.0 | 2.5 |" in text
         assert "| 100 | create | 200, 46 |" in text
         assert "| 100 | 5.00 | 50.0 | 1.00 | 10.0 |" in text
 
