@@ -48,9 +48,7 @@ _HOOKS = (
 _SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
 
 
-def command(
-    target: Path, sources: Path | None, packages: tuple[str, ...] = PACKAGES
-) -> list[str]:
+def command(target: Path, sources: Path | None, packages: tuple[str, ...] = PACKAGES) -> list[str]:
     """Return the command that makes the root directory; without sources, from Debian's default."""
     return [
         "mmdebstrap",
