@@ -10,7 +10,7 @@ STACK ?= dev
 # `dev` is the lab's stack and has its environment; any other has the one that make was called in.
 IN_STACK = $(if $(filter dev,$(STACK)),lab=$$($(RUN) lab env) && eval "$$lab" &&)
 # What the tests run: a whole cluster, and the node's programs of every version.
-TOOLS := $(RUN) lab.tools && for version in 1.36.3 1.35.4; do \
+TOOLS := $(RUN) lab.tools && $(RUN) lab.tools --only kubeadm && for version in 1.36.3 1.35.4; do \
 	$(RUN) lab.tools --kubernetes $$version --only kubelet,kube-proxy || exit 1; done
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt
@@ -60,6 +60,10 @@ verify: $(VENV)/.installed ## compare every host and Node with what is declared;
 .PHONY: drift
 drift: $(VENV)/.installed ## show what was changed by hand, with diffs; REPAIR=1 has the next up put it right, JSON=1
 	@$(IN_STACK) $(RUN) kube_nodes.fleet drift --stack $(STACK) $(if $(REPAIR),--repair) $(if $(JSON),--json)
+
+.PHONY: adopt
+adopt: $(VENV)/.installed ## show what would change on hosts whose kubelet somebody else set up; changes nothing (STACK=, JSON=1)
+	@$(IN_STACK) $(RUN) kube_nodes.fleet adopt --stack $(STACK) $(if $(JSON),--json)
 
 .PHONY: certificates
 certificates: $(VENV)/.installed ## show when every certificate ends, soonest first; DAYS=30 fails for what ends sooner; JSON=1

@@ -37,6 +37,17 @@ class RefusedError(Exception):
     """The run ends before its first resource; the text says why."""
 
 
+REFUSALS = (
+    RefusedError,
+    ConfigurationError,
+    MembershipError,
+    ApiError,
+    UnreachableError,
+    ConnectionConfigError,
+)
+"""The errors whose texts are for the user as they are."""
+
+
 def run(
     settings: Settings | None = None, *, local_command: str = DEFAULT_LOCAL_COMMAND
 ) -> dict[str, WorkerNode]:
@@ -54,29 +65,35 @@ def run(
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return _run(settings or read_settings(), local_command)
-    except (
-        RefusedError,
-        ConfigurationError,
-        MembershipError,
-        ApiError,
-        UnreachableError,
-        ConnectionConfigError,
-    ) as error:
+    except REFUSALS as error:
         # Not as an exception: a traceback would bury the faults.
         pulumi.log.error(str(error))
         sys.exit(1)
 
 
 def _run(settings: Settings, local_command: str) -> dict[str, WorkerNode]:
+    joined, recorded = check(settings, has_ssh_key=bool(read_secret("sshPrivateKey")))
+    return declare_stack(settings, joined, recorded, local_command=local_command)
+
+
+def check(settings: Settings, *, has_ssh_key: bool) -> tuple[frozenset[str] | None, Recorded]:
+    """Be sure of all that can be known before the first resource.
+
+    Returns:
+        The names of the Nodes that have joined, None in a preview; and what the state holds.
+
+    Raises:
+        Exception: one of REFUSALS.
+    """
     # In a preview, too: what would be removed is in the stack's own state.
     recorded = read_recorded()
     _check_removals(settings, recorded)
     joined = None
     if not pulumi.runtime.is_dry_run():
-        joined = _read_joined(settings)
+        joined = _read_joined(settings, has_ssh_key)
     elif os.environ.get("KUBE_NODES_DRIFT") == "1":
         _tell_drift(settings)
-    return declare_stack(settings, joined, recorded, local_command=local_command)
+    return joined, recorded
 
 
 def _check_removals(settings: Settings, recorded: Recorded) -> None:
@@ -90,7 +107,7 @@ def _check_removals(settings: Settings, recorded: Recorded) -> None:
         pulumi.log.warn(warning)
 
 
-def _read_joined(settings: Settings) -> frozenset[str]:
+def _read_joined(settings: Settings, has_ssh_key: bool) -> frozenset[str]:
     """Be sure of the cluster, which a preview works without; name the Nodes that have joined."""
     certificate, cluster = settings.kube_proxy_certificate, settings.cluster
     seen = preflight.check_cluster(
@@ -103,7 +120,7 @@ def _read_joined(settings: Settings) -> frozenset[str]:
     for warning in seen.warnings:
         pulumi.log.warn(warning)
     # A run that finds nothing to change on a host needs no key: no error.
-    if not read_secret("sshPrivateKey") and (fault := agent_fault()):
+    if not has_ssh_key and (fault := agent_fault()):
         pulumi.log.warn(f"{fault}. What has to be changed on a host will fail")
     return seen.joined
 

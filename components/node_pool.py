@@ -11,8 +11,9 @@ import pulumi_command as command
 
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
+from kube_nodes.model.gate_request import GateRequest, WaveNode
 from kube_nodes.model.nodes import Node
-from kube_nodes.model.requests import Cluster, GateRequest, WaveNode
+from kube_nodes.model.requests import Cluster
 from kube_nodes.model.share import Share
 from kube_nodes.model.waves import plan_waves
 

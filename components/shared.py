@@ -14,7 +14,7 @@ from kube_nodes.components.kube_proxy_certificate import (
     KubeProxyCertificateArgs,
 )
 from kube_nodes.components.service_check import ServiceCheck, ServiceCheckArgs, ServiceCheckTarget
-from kube_nodes.settings import Settings, read_secret
+from kube_nodes.settings import Settings
 
 _CERTIFICATE = "kubeProxyCertificate"
 _KEY = "kubeProxyKey"
@@ -39,19 +39,28 @@ class Shared:
     before: Sequence[pulumi.Resource] = ()
     """What must be there before the first node; another stack's is there already."""
 
-    def export(self) -> None:
-        """Give the stacks of pools what they take; the key is a secret output."""
-        pulumi.export(_CERTIFICATE, self.certificate)
-        pulumi.export(_KEY, self.key)
-        pulumi.export(_SERVICE, self.service_check.url)
+    @property
+    def outputs(self) -> dict[str, pulumi.Input[object]]:
+        """What the stacks of pools take, as outputs of the stack; the key is a secret one."""
+        return {
+            _CERTIFICATE: self.certificate,
+            _KEY: self.key,
+            _SERVICE: self.service_check.url,
+        }
 
 
-def make_shared(settings: Settings, in_cluster: pulumi.ResourceOptions, local: str) -> Shared:
+def make_shared(
+    settings: Settings,
+    ca_key: pulumi.Output[str] | None,
+    in_cluster: pulumi.ResourceOptions,
+    local: str,
+) -> Shared:
     """Declare what is shared in this stack.
 
     Args:
         settings: the stack's configuration.
-        in_cluster: with the provider of the cluster.
+        ca_key: the cluster CA's private key, PEM, secret, where it is needed.
+        in_cluster: with the provider of the cluster, and the parent of all if there is one.
         local: how membership/ is started.
     """
     rbac = ClusterRbac("rbac", settings.static_token_in_use, in_cluster)
@@ -65,9 +74,10 @@ def make_shared(settings: Settings, in_cluster: pulumi.ResourceOptions, local: s
             validity_hours=chosen.validity_hours,
             subject=chosen.subject,
             epoch=chosen.epoch,
-            ca_key=read_secret("caKey"),
+            ca_key=ca_key,
             local_command=local,
         ),
+        pulumi.ResourceOptions(parent=in_cluster.parent),
     )
     check = ServiceCheck(
         "service-check",
@@ -88,9 +98,9 @@ def make_shared(settings: Settings, in_cluster: pulumi.ResourceOptions, local: s
     )
 
 
-def read_shared(settings: Settings, stack: str) -> Shared:
+def read_shared(settings: Settings, stack: str, parent: pulumi.Resource | None = None) -> Shared:
     """Take what is shared from the stack that made it, as its last `up` left it."""
-    reference = pulumi.StackReference(stack)
+    reference = pulumi.StackReference(stack, opts=pulumi.ResourceOptions(parent=parent))
     # Apart from the key, which would make all of it secret.
     open_ones = {name: reference.get_output(name) for name in _OPEN}
     outputs = pulumi.Output.all(**open_ones).apply(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -12,6 +13,7 @@ from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND
 from kube_nodes.components.drain_limit import DrainLimit
 from kube_nodes.components.gpu_runtime import GpuRuntime
 from kube_nodes.components.node_pool import NodePool, NodePoolArgs
+from kube_nodes.components.secrets import Secrets, read_secrets
 from kube_nodes.components.shared import Shared, make_shared, read_shared
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
 from kube_nodes.components.unfinished import keep_where_unfinished
@@ -21,7 +23,17 @@ from kube_nodes.model.findings import Level
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.recorded import Recorded
 from kube_nodes.model.requests import ApproveRequest
-from kube_nodes.settings import Settings, read_secret
+from kube_nodes.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredStack:
+    """What a stack consists of."""
+
+    nodes: dict[str, WorkerNode]
+    """By id."""
+    outputs: dict[str, pulumi.Input[object]]
+    """By name; the secret ones are marked so."""
 
 
 def declare_stack(
@@ -40,6 +52,24 @@ def declare_stack(
         recorded: what the state holds; needed where a node is lost.
         local_command: how membership/ is started.
     """
+    declared = declare_resources(
+        settings, read_secrets(), joined, recorded, local_command=local_command
+    )
+    for name, value in declared.outputs.items():
+        pulumi.export(name, value)
+    return declared.nodes
+
+
+def declare_resources(
+    settings: Settings,
+    secrets: Secrets,
+    joined: Collection[str] | None,
+    recorded: Recorded | None,
+    *,
+    local_command: str,
+    parent: pulumi.Resource | None = None,
+) -> DeclaredStack:
+    """Declare every resource, all below `parent` where there is one; see declare_stack."""
     cluster = settings.cluster
     provider = kubernetes.Provider(
         "cluster",
@@ -51,18 +81,18 @@ def declare_stack(
         enable_secret_mutable=True,
         # A changed limit of drains too.
         enable_config_map_mutable=True,
+        opts=pulumi.ResourceOptions(parent=parent),
     )
-    in_cluster = pulumi.ResourceOptions(providers=[provider])
+    in_cluster = pulumi.ResourceOptions(parent=parent, providers=[provider])
     if settings.shared_stack:
-        shared = read_shared(settings, settings.shared_stack)
+        shared = read_shared(settings, settings.shared_stack, parent)
     else:
-        shared = make_shared(settings, in_cluster, local_command)
+        shared = make_shared(settings, secrets.ca_key, in_cluster, local_command)
     gpus = sorted({node.gpu for node in settings.nodes if node.gpu})
     if settings.gpu_runtime_class and gpus:
         # There is one kind, so far.
         GpuRuntime("gpu-runtime", settings.gpu_runtime_class, gpus[0], in_cluster)
-    ssh_private_key = read_secret("sshPrivateKey")
-    static_token = _static_token(settings, ssh_private_key)
+    static_token = _static_token(settings, secrets, parent)
 
     def node_args(node: Node) -> WorkerNodeArgs:
         return WorkerNodeArgs(
@@ -73,15 +103,16 @@ def declare_stack(
             kube_proxy_key=shared.key,
             service_check=shared.service_check,
             static_token=static_token,
-            ssh_private_key=ssh_private_key,
+            ssh_private_key=secrets.ssh_private_key,
             recorded=recorded,
             local_command=local_command,
         )
 
+    # One that is adopted serves already.
     new = {
         node.id
         for node in settings.nodes
-        if node.is_worker and joined is not None and node.id not in joined
+        if node.is_worker and joined is not None and node.id not in joined and not node.adopts
     }
     nodes: dict[str, WorkerNode] = {}
     for name, pool in settings.pools.items():
@@ -97,24 +128,21 @@ def declare_stack(
             each for each in settings.reachable_nodes if each.pool == name and each.is_worker
         ]
         limit = DrainLimit(name, max(1, pool.max_unavailable.of(len(drained))), in_cluster)
-        options = pulumi.ResourceOptions(providers=[provider], depends_on=[*shared.before, limit])
+        options = pulumi.ResourceOptions(
+            parent=parent, providers=[provider], depends_on=[*shared.before, limit]
+        )
         nodes |= NodePool(name, pool_args, options).nodes
-    _export(shared, nodes)
-    if not settings.pools:
-        shared.export()
-    pulumi.export("caCertificateExpires", _authority_expiry(cluster.ca_certificate))
-    # Plain values, that another stack has them before the first node is up.
-    identity = {"name": cluster.name, "server": cluster.server, "uid": cluster.uid}
-    pulumi.export("cluster", identity)
-    pulumi.export("inventory", _inventory(settings, nodes))
-    if static_token:
-        pulumi.export("staticTokenCsv", static_token.csv)
     keep_where_unfinished([shared.expires, *(node.answer for node in nodes.values())])
-    return nodes
+    outputs = _outputs(settings, shared, nodes)
+    if static_token:
+        outputs["staticTokenCsv"] = static_token.csv
+    if not settings.pools:
+        outputs |= shared.outputs
+    return DeclaredStack(nodes=nodes, outputs=outputs)
 
 
 def _static_token(
-    settings: Settings, ssh_private_key: pulumi.Output[str] | None
+    settings: Settings, secrets: Secrets, parent: pulumi.Resource | None
 ) -> StaticToken | None:
     """Declare the static token where a node joins with it, or a host is to get its line first."""
     declared = settings.static_token
@@ -125,8 +153,9 @@ def _static_token(
         StaticTokenArgs(
             declared=declared,
             owner=f"{pulumi.get_project()}.{pulumi.get_stack()}",
-            ssh_private_key=ssh_private_key,
+            ssh_private_key=secrets.ssh_private_key,
         ),
+        pulumi.ResourceOptions(parent=parent),
     )
 
 
@@ -156,11 +185,14 @@ def _authority_expiry(ca_certificate: str) -> str:
     return min(f"{each.ends:%Y-%m-%dT%H:%M:%SZ}" for each in lives if each.ends)
 
 
-def _export(shared: Shared, nodes: dict[str, WorkerNode]) -> None:
-    pulumi.export("kubeProxyCertificateExpires", shared.expires)
-    pulumi.export(
-        "nodes",
-        {
+def _outputs(
+    settings: Settings, shared: Shared, nodes: dict[str, WorkerNode]
+) -> dict[str, pulumi.Input[object]]:
+    """Say what other programs and people need of the stack."""
+    cluster = settings.cluster
+    return {
+        "kubeProxyCertificateExpires": shared.expires,
+        "nodes": {
             node_id: {
                 "name": node.node_name,
                 "pool": node.pool,
@@ -171,4 +203,8 @@ def _export(shared: Shared, nodes: dict[str, WorkerNode]) -> None:
             }
             for node_id, node in sorted(nodes.items())
         },
-    )
+        "caCertificateExpires": _authority_expiry(cluster.ca_certificate),
+        # Plain values, that another stack has them before the first node is up.
+        "cluster": {"name": cluster.name, "server": cluster.server, "uid": cluster.uid},
+        "inventory": _inventory(settings, nodes),
+    }

@@ -267,6 +267,7 @@ class WorkerNode(pulumi.ComponentResource):
                 drain=self._drain(),
                 machine=parse_facts(values[2]),
                 reapply=self._args.node.reapply,
+                adopt=self._args.node.adopts,
             ).to_json()
         )
         # The static token is in its files before it is tried.

@@ -12,6 +12,7 @@ from kube_nodes.settings import ConfigurationError
 # Each is a module of this package with DESCRIPTION, add_arguments(parser) and run(options); and
 # OF_A_FLEET where it is for all stacks of one.
 _COMMANDS: tuple[str, ...] = (
+    "adopt",
     "certificates",
     "drift",
     "fleet-preview",

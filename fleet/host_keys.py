@@ -24,7 +24,7 @@ from kube_nodes.fleet.stack import place_of, run_pulumi, set_values
 from kube_nodes.membership.ssh import explain, fetch_host_key
 from kube_nodes.model.addresses import check_host_address
 from kube_nodes.model.host_keys import check_host_key, fingerprint
-from kube_nodes.model.requests import Hop, Route
+from kube_nodes.model.routes import Hop, Route
 from kube_nodes.model.values import check_dns_label
 from kube_nodes.settings import NAMESPACE
 

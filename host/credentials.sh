@@ -55,10 +55,13 @@ cluster() { grep -E '^ *(server|certificate-authority[a-z-]*):' "$1" | tr -d ' "
 
 finish() {
   [ "$action" = apply ] || { remove; return; }
+  # Until the units are ours, what runs here is somebody else's, and goes on with its own.
   # Of another server or CA, kubelet.conf goes too: the kubelet writes it again, and keeps its certificate.
   b=$boot.kn-new
   [ -e "$b" ] || b=$boot
-  if has "$paths" "$boot" && [ -e "$conf" ] && [ "$(cluster "$b")" != "$(cluster "$conf")" ]; then
+  if ! grep -qv '^?' "${sums%/*}/units.list" 2>/dev/null; then
+    need=''
+  elif has "$paths" "$boot" && [ -e "$conf" ] && [ "$(cluster "$b")" != "$(cluster "$conf")" ]; then
     changes="$changes $conf" need="$need kubelet"
   fi
   runs=''
@@ -77,7 +80,11 @@ finish() {
   esac
   await_all || die "$u did not come up with the new credentials; those before are back"
   open=''
-  for p in $changes; do rm -f "$p.kn-old"; done
+  # What was there before our first run is the host's own, and comes back in the end.
+  for p in $changes; do
+    [ -e "$sums" ] || mv -nT "$p.kn-old" "$p.kn-orig" 2>/dev/null
+    rm -f "$p.kn-old"
+  done
   # Whether they were changed by hand can be told by these without telling what is in them.
   # shellcheck disable=SC2086
   mkdir -p "${sums%/*}" && { echo "# $generation $reapply" && sha256sum $paths; } >"$sums" || die "cannot write $sums"
@@ -86,6 +93,10 @@ finish() {
 }
 
 remove() {
-  for p in $paths "$sums"; do rm -f "$p" "$p".kn-* && rmdir "${p%/*}" 2>/dev/null; done
+  for p in $paths "$sums"; do
+    rm -f "$p" "$p.kn-new" "$p.kn-old"
+    mv -T "$p.kn-orig" "$p" 2>/dev/null
+    rmdir "${p%/*}" 2>/dev/null
+  done
   result
 }

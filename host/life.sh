@@ -11,13 +11,19 @@ life() {
   was=$(cat "$state/generation" 2>/dev/null)
   case $was in
   "$cluster $generation") return ;;
-  '') [ ! -e "$conf" ] || die "$conf is of a kubelet that was not set up here; take the host out of its cluster and remove the file" ;;
+  '') ! theirs || return 0 ;;
   *" $generation") die "the host is in cluster ${was% *}, not $cluster; raise the node's generation to move it" ;;
   esac
   g=$state/generation
   echo "$cluster $generation" >"$g.new" || full "$g"
   clear_life
   mv "$g.new" "$g"
+}
+
+# theirs: a kubelet that was not set up here is no concern of ours; take_over.sh has another answer.
+theirs() {
+  [ ! -e "$conf" ] || die "$conf is of a kubelet that was not set up here; adopt the node, or take the host out of its cluster and remove that"
+  false
 }
 
 # unknown: a kubelet whose kubeconfig or Node is gone; it writes the one and registers the other when

@@ -29,15 +29,20 @@ ports() {
   done
 }
 
+# strangers: kubelets beside the unit's own.
+strangers() {
+  p=$(main_pid kubelet)
+  for s in $(grep -lxE 'kubelet|kubelite|k0s|k3s(-.*)?|rke2' /proc/[0-9]*/comm | cut -d / -f 3); do
+    [ "$s" = "$p" ] || found "process $s" "$(cat "/proc/$s/comm")" "only our own kubelet runs on a host" "take the host out of its cluster and stop that"
+  done
+}
+
 # foreign: a kubelet that somebody else set up, or drop-ins that would change our units.
 foreign() {
   if managed kubelet; then
     [ -s "$ours/generation" ] || [ ! -e "$kubeconfig" ] ||
-      found "$kubeconfig" "server$(sed -n 's/^ *server: */ /p' "$kubeconfig")" "it is of a kubelet that was not set up here" "take the host out of its cluster and remove the file"
-    p=$(main_pid kubelet)
-    for s in $(grep -lxE 'kubelet|kubelite|k0s|k3s(-.*)?|rke2' /proc/[0-9]*/comm | cut -d / -f 3); do
-      [ "$s" = "$p" ] || found "process $s" "$(cat "/proc/$s/comm")" "only our own kubelet runs on a host" "take the host out of its cluster and stop that"
-    done
+      found "$kubeconfig" "server$(sed -n 's/^ *server: */ /p' "$kubeconfig")" "it is of a kubelet that was not set up here" "adopt the node, or take the host out of its cluster"
+    strangers
   fi
   for u in $units; do
     s=$(systemctl show -p DropInPaths --value "$u")

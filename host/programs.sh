@@ -49,10 +49,24 @@ get() {
   die "cannot get ${p##*/}: ${f#; }. Nothing was changed"
 }
 
+# follow: until curl has ended; after 3 s, and then every 10 s, say how far it is. The whole is the
+# largest number in the headers: parts and redirections have lengths of their own.
+follow() {
+  t=0
+  while kill -0 "$!"; do
+    sleep 0.1
+    t=$((t + 1))
+    [ $((t % 100)) = 30 ] || continue
+    a=$(sed -nE 's/^content-(length:|range:.*[/]) *//Ip' "$h" | sort -n | tail -n 1 | tr -cd 0-9)
+    echo "$node: ${p##*/}: $(stat -c %s "$p.kn-part") of $a bytes from $d" >&3
+  done 2>/dev/null
+  wait "$!"
+}
+
 # download FILE SOURCE: go on with a part of an earlier try; a part of something else starts anew. $e is
 # why it failed.
 download() {
-  n=0
+  n=0 h=/run/kube-nodes.head
   until sum "$1" "$s"; do
     case $2 in
     /*)
@@ -64,9 +78,13 @@ download() {
     esac
     n=$((n + 1)) c=''
     [ ! -s "$1" ] || c='-C -'
-    e=$(curl -q -fsSL $c --proto =http,https --connect-timeout 10 --speed-limit 1000 --speed-time 20 \
-      --max-filesize 1000000000 --retry 3 -o "$1" "$2" 2>&1)
-    r=$?
+    {
+      e=$(curl -q -fsSL $c --proto =http,https --connect-timeout 10 --speed-limit 1000 --speed-time 20 \
+        --max-filesize 1000000000 --retry 3 -D "$h" -o "$1" "$2" 2>&1 &
+        follow)
+      r=$?
+    } 3>&2
+    rm -f "$h"
     e=$(echo "$e" | tail -n 1 | tr -cd '[:print:]' | cut -c 1-200)
     case $c:$r in
     # All of it, or a part that the server can't go on with.

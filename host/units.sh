@@ -4,9 +4,12 @@
 # commit; until then the next run puts .kn-old back.
 reload=''
 
-# Where there is an epoch, renewal.sh has its own.
+# Where there is an epoch, renewal.sh has its own; take_over.sh where a node is adopted.
 renew() { :; }
 renewed() { :; }
+take() { :; }
+untake() { :; }
+taken() { :; }
 
 recover() {
   load
@@ -21,11 +24,14 @@ revert() {
   while read -r was p; do
     [ "$was" != = ] || ours="$ours $p"
     if [ "$was" = - ]; then drop "$p"; elif exists "$p.kn-old"; then mv -fT "$p.kn-old" "$p"; fi
+    # It is in its place again; of a host whose record is lost it may be an older one.
+    [ ! "$p" -ef "$p.kn-orig" ] || rm "$p.kn-orig"
   done <"$journal"
 }
 
 undo() {
   kept
+  untake
   [ ! -e "$journal" ] || revert
   reload=1
   restart
@@ -126,6 +132,7 @@ finish() {
   need="$need $(cat "$state/restart" 2>/dev/null)"
   ! unknown || need="$need kubelet"
   renew
+  take
   [ -z "$changes" ] || commit
   [ -z "${need# }$reload" ] || restart
   for u in $units; do switch_on "${u%%=*}"; done
@@ -135,6 +142,7 @@ finish() {
   fi
   renewed
   settled
+  taken
 }
 
 # remove: what is ours by the record, and the life that began with it; nothing is taken on trust from

@@ -4,3 +4,5 @@ The folders of the checkout (components, model, render, host, membership) are th
 subpackages through symbolic links, so that the checkout runs without an install and an installed
 copy has the same names.
 """
+
+__version__ = "0.1.0"

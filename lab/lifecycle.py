@@ -26,7 +26,7 @@ from lab import (
 )
 from lab.errors import LabError
 from lab.files import write_atomically
-from lab.spec import DEFAULT_BRIDGE, DEFAULT_HOSTS, DEFAULT_SUBNET, Host, LabSpec, load
+from lab.spec import DEFAULT_BRIDGE, DEFAULT_HOSTS, DEFAULT_SUBNET, FILE, Host, LabSpec, load
 from lab.tools import ensure as ensure_tools
 from lab.tools.cache import Cache, default_cache_root
 from lab.tools.debian import ensure_packages
@@ -135,7 +135,7 @@ def down(directory: Path, report: Report) -> list[str]:
         if problems:
             return problems  # the records stay, so that it can be tried again
         # lab.json goes last: until then `down` can be run again.
-        for entry in sorted(directory.iterdir(), key=lambda path: path.name == "lab.json"):
+        for entry in sorted(directory.iterdir(), key=lambda path: path.name == FILE):
             _remove(entry)
         directory.rmdir()
     report(f"{directory}: removed")

@@ -17,6 +17,8 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.files import write_atomically
 
+FILE = "lab.json"
+"""What was asked for, in the lab's folder; the first file there, and the last."""
 DEFAULT_SUBNET = "10.98.0.0/24"
 DEFAULT_BRIDGE = "knlab0"
 DEFAULT_HOSTS = ("n1", "n2")
@@ -134,12 +136,12 @@ class LabSpec:
                 for host in self.hosts
             },
         }
-        write_atomically(self.path("lab.json"), json.dumps(data, indent=2) + "\n")
+        write_atomically(self.path(FILE), json.dumps(data, indent=2) + "\n")
 
 
 def load(directory: Path) -> LabSpec | None:
     """Read the lab of this folder; None when there is none."""
-    path = directory / "lab.json"
+    path = directory / FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return LabSpec(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from kube_nodes.model import requests
+from kube_nodes.model.gate_request import GateRequest
 from kube_nodes.model.request_text import Request, RequestError, parse
 from kube_nodes.model.requests import LABELS_VARIABLE, TAINTS_VARIABLE
 
@@ -42,7 +43,7 @@ _VERBS = {
     ),
     "gate": _Verb(
         "see that the wave before is up, before the next one begins",
-        requests.GateRequest, "gate", "gate",
+        GateRequest, "gate", "gate",
     ),
     "prepare": _Verb(
         "before a host changes: drain it if its kubelet's minor changes, open its token",

@@ -18,7 +18,8 @@ from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.ssh import TooMuchError, connected, explain, run_command
 from kube_nodes.model.host_output import clean, clean_lines
-from kube_nodes.model.requests import DeliverRequest, SentFile
+from kube_nodes.model.requests import DeliverRequest
+from kube_nodes.model.routes import SentFile
 from kube_nodes.render.delivery import render_append, render_delivery, render_recall
 from kube_nodes.render.host_script import render_receiver
 

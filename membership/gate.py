@@ -12,7 +12,8 @@ from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.readiness import Started, why_not_ready
 from kube_nodes.membership.watching import Collection, Event, Listed, follow
-from kube_nodes.model.requests import DeclaredNode, GateRequest, WaveNode
+from kube_nodes.model.gate_request import GateRequest, WaveNode
+from kube_nodes.model.requests import DeclaredNode
 
 _TICK_SECONDS = 0.25
 _NODES = Collection("/api/v1/nodes")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from kube_nodes.membership import nodes, tokens
+from kube_nodes.membership import adoption, nodes, tokens
 from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
 from kube_nodes.membership.approval import REQUESTS
 from kube_nodes.membership.cluster import reach
@@ -53,6 +53,7 @@ def join(
         return write_off(request, progress)
     api = reach(request.cluster, progress)
     with _closing_token(api, request, progress):
+        adoption.claim(api, request.node, request.runs.prepare)
         node = _Arrival(api, request, progress).wait()
         # Before it is a member: until then no pod runs there that the cluster would not reach.
         check_new_node(request, node, progress)

@@ -9,7 +9,7 @@ import asyncssh
 from kube_nodes.membership.progress import Progress
 from kube_nodes.membership.ssh import TooMuchError, connected, explain, run_command
 from kube_nodes.model.host_output import clean, clean_lines
-from kube_nodes.model.requests import Route
+from kube_nodes.model.routes import Route
 
 _LINES = 10
 _MOST_BYTES = 50_000

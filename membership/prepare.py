@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kube_nodes.membership import nodes, tokens
+from kube_nodes.membership import adoption, nodes, tokens
 from kube_nodes.membership.api import Api, ApiError, Object, UnreachableError
 from kube_nodes.membership.cluster import reach
 from kube_nodes.membership.deletion import delete_node, delete_pods
@@ -29,7 +29,9 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
     unsupported); it stays cordoned until `join` finds it Ready. A node that is no member yet gets
     its token opened before its kubelet starts: a kubelet that is refused first backs off. The Node
     of an unfinished join stays: a running kubelet would not register another one. A machine whose
-    numbers another Node reports is refused. For a host that is lost there is nothing to do.
+    numbers another Node reports is refused. With `adopt`, a Node that joined by other means is
+    looked at, and no token opened: its kubelet has its certificate. For a host that is lost there
+    is nothing to do.
     """
     if request.lost:
         return "lost"
@@ -48,6 +50,8 @@ def prepare(request: PrepareRequest, progress: Progress) -> str:
             drain(api, node, request.drain, progress, remedy=_DRAIN_REMEDY)
         return f"drained for {declared.version}"
     refuse_twins(api, declared.name, request.machine)
+    if request.adopt and node is not None and not nodes.is_ours(node):
+        return adoption.begin(node, request)
     if request.static_token is not None:
         # Before a Node is taken out that could not come back.
         tokens.try_static_token(api, request.static_token, str(declared.bootstrap_user))
@@ -73,7 +77,10 @@ def forget(request: PrepareRequest, progress: Progress) -> str:
     if node is None:
         delete_pods(api, name)
         return f"Node {name} has gone"
-    if nodes.annotation(node, nodes.GENERATION) != generation and not nodes.is_joining(node):
+    ours = nodes.annotation(node, nodes.GENERATION) == generation or nodes.is_joining(node)
+    if not ours and request.adopt and not nodes.is_ours(node):
+        ours = adoption.has_stopped(api, name, progress)
+    if not ours:
         progress.say(f"the Node {name} is not of generation {generation}; it is left alone")
         return f"Node {name} is not ours"
     delete_node(api, node)
@@ -107,8 +114,9 @@ def _take_out(api: Api, node: Object, request: PrepareRequest, progress: Progres
     name = node["metadata"]["name"]
     if not nodes.is_ours(node):
         raise MembershipError(
-            f"a Node {name} exists that did not join through kube-nodes; if this host shall take"
-            f" its place, drain it and run: kubectl delete node {name}"
+            f"a Node {name} exists that did not join through kube-nodes; if it is this host's, set"
+            " adopt; if this host shall take its place, drain it and run:"
+            f" kubectl delete node {name}"
         )
     # Nothing ends pods on a host that is down; with the Node gone, the cluster forgets them.
     with _undoing_cordon(api, name, progress):

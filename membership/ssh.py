@@ -17,7 +17,7 @@ import asyncssh
 from kube_nodes.membership.agent import agent_fault
 from kube_nodes.model.host_keys import HOST_KEY_TYPES, check_host_key
 from kube_nodes.model.host_output import clean
-from kube_nodes.model.requests import Hop, Route
+from kube_nodes.model.routes import Hop, Route
 
 CONNECT_SECONDS = 15
 

@@ -21,7 +21,8 @@ from kube_nodes.model.declaration import no_string, show
 from kube_nodes.model.versions import KubernetesVersion, Span
 
 __all__ = [
-    "FIRST_FILE_MINOR", "KUBELET", "KUBE_PROXY", "check_fields", "has_field", "walk_fields",
+    "FIRST_FILE_MINOR", "KUBELET", "KUBE_PROXY", "check_fields", "field_type", "has_field",
+    "walk_fields",
 ]  # fmt: skip
 
 # The first minor whose kubelet reads a configuration file. kube-proxy's of 1.9 is left out: its
@@ -65,6 +66,11 @@ def has_field(kind: str, path: str, minor: int) -> bool:
     """Say whether a minor's configuration file has a field."""
     span = _field_span(kind, path)
     return span is not None and minor in span
+
+
+def field_type(kind: str, path: str) -> str:
+    """Name a field's type, whatever version has it; empty: there is no such field."""
+    return _table()[kind].get(path, {}).get("type", "")
 
 
 def walk_fields(kind: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -73,14 +73,20 @@ def node_differences(
 
 
 @lru_cache(maxsize=256)
-def line_diff(declared: str, there: str) -> tuple[str, ...]:
+def line_diff(
+    before: str,
+    after: str,
+    first: str = "declared",
+    second: str = "on the host",
+    most_lines: int = _MOST_LINES,
+) -> tuple[str, ...]:
     """Compare two texts by lines; short, and with nothing that a terminal would obey.
 
     Hosts that were changed by one hand have the same text: it is compared once.
     """
     pairs = difflib.unified_diff(
-        declared.split("\n"), there.split("\n"), "declared", "on the host", n=1, lineterm=""
+        before.split("\n"), after.split("\n"), first, second, n=1, lineterm=""
     )
     lines = [plain(line, _MOST_CHARACTERS) for line in pairs]
-    more = len(lines) - _MOST_LINES
-    return tuple([*lines[:_MOST_LINES], f"… {more} more lines"] if more > 0 else lines)
+    more = len(lines) - most_lines
+    return tuple([*lines[:most_lines], f"… {more} more lines"] if more > 0 else lines)

@@ -106,6 +106,10 @@ class HostFacts:
     record: frozenset[str] = frozenset()
     """Paths that the host has on record as ours."""
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By unit: the command line of its process."""
+    strangers: frozenset[str] = frozenset()
+    """Names of programs of Kubernetes that no unit of their name runs."""
 
 
 def parse_host_facts(text: str) -> HostFacts:
@@ -138,6 +142,8 @@ def parse_host_facts(text: str) -> HostFacts:
         written={path: value == "same" for path, value in values("written")},
         record=frozenset(value for _, value in values("record")),
         sysctls=dict(values("sysctl")),
+        arguments={name: tuple(found) for name, found in _grouped(values("argument")).items()},
+        strangers=frozenset(value for _, value in values("stranger")),
     )
 
 

@@ -14,6 +14,11 @@ from kube_nodes.model.node_annotations import CORDONED, GENERATION
 
 _JOIN = "run up; if it says that nothing is to be done, raise the node's reapply"
 
+_TAINTS_OF_READY = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
+"""What follows the condition Ready: kube-controller-manager takes it away some seconds after the
+kubelet says True (kubernetes pkg/controller/nodelifecycle/node_lifecycle_controller.go, one look
+each 5 s), and again where the condition says so."""
+
 
 def judge_node(
     expected: Expectation, node: Mapping[str, Any] | None, machine: str
@@ -40,16 +45,20 @@ def judge_node(
     yield _labels(metadata.get("labels") or {}, wanted)
     taints = spec.get("taints") or []
     yield _taints(taints, wanted)
-    yield _schedulable(metadata, spec, taints)
+    yield _schedulable(metadata, spec, taints, is_ready=_is_ready(conditions))
     own = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
     yield _pod_network(own, conditions, wanted)
     yield _max_pods(own, status, wanted)
 
 
+def _is_ready(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
+    return conditions.get("Ready", {}).get("status") == "True"
+
+
 def _ready(conditions: Mapping[str, Mapping[str, Any]]) -> Finding:
-    ready = conditions.get("Ready", {})
-    if ready.get("status") == "True":
+    if _is_ready(conditions):
         return passed("Node Ready", "True")
+    ready = conditions.get("Ready", {})
     words = (ready.get("status", "not reported"), ready.get("reason"), ready.get("message"))
     value = " ".join(str(word) for word in words if word)[:300]
     return failed("Node Ready", value, "it must be True", "see `journalctl -u kubelet` on the host")
@@ -110,7 +119,11 @@ def _taints(taints: list[Mapping[str, Any]], wanted: ExpectedNode) -> Finding:
 
 
 def _schedulable(
-    metadata: Mapping[str, Any], spec: Mapping[str, Any], taints: list[Mapping[str, Any]]
+    metadata: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    taints: list[Mapping[str, Any]],
+    *,
+    is_ready: bool,
 ) -> Finding:
     what = "Node schedulable"
     if spec.get("unschedulable"):
@@ -128,6 +141,9 @@ def _schedulable(
         for each in taints
         if each["key"].startswith("node.kubernetes.io/") and each["effect"] != "PreferNoSchedule"
     ]
+    if bad and is_ready and {each.partition(":")[0] for each in bad} <= _TAINTS_OF_READY:
+        rule = "it is Ready: kube-controller-manager is about to take that away"
+        return note(what, ", ".join(bad), rule, "look again in some seconds")
     if bad:
         remedy = "see the conditions in `kubectl describe node`"
         return failed(what, ", ".join(bad), "the cluster keeps pods away", remedy)

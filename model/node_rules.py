@@ -183,3 +183,6 @@ def _kubelet_faults(node: Node, origins: _Origins) -> Iterator[Fault]:
     place = origins.of("token_mode", "tokenMode")
     if "nodes" in place and node.options.token_mode == "static":  # noqa: S105 (a mode)
         yield place, '"static" needs a kubelet, and the role is proxy-only; remove it'
+    place = origins.of("adopt", "adopt")
+    if "nodes" in place and node.options.adopt:
+        yield place, "needs a kubelet, and the role is proxy-only; remove it"

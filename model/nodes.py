@@ -119,6 +119,11 @@ class Node:
         return self.is_worker and self.options.token_mode == "static"  # noqa: S105 (a mode)
 
     @property
+    def adopts(self) -> bool:
+        """Whether a kubelet that somebody else set up is taken over."""
+        return self.is_worker and self.options.adopt
+
+    @property
     def ssh(self) -> SshOptions:
         """How its host is reached."""
         return self.options.ssh

@@ -213,6 +213,11 @@ class NodeOptions(Declaration):
         Role.WORKER,
         description="`worker`: kubelet and kube-proxy; `proxy-only`: kube-proxy alone, no Node.",
     )
+    adopt: bool = Field(
+        False,
+        description="Take over the kubelet that somebody else set up on the host: its Node and its "
+        "pods stay; see what differs with `make adopt` first.",
+    )
     token_mode: Literal["bootstrap", "static"] = Field(
         "bootstrap",
         description="What the node joins with: `bootstrap`, a token of its own that is open only "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,9 @@ from typing import Final, Self
 from kube_nodes.model.labels import Taint, parse_taint
 from kube_nodes.model.machine import NO_MACHINE, Machine
 from kube_nodes.model.pod_network import PodNetwork
+from kube_nodes.model.request_rules import declared_rules, is_cidr, names_cluster, node_rules
 from kube_nodes.model.request_text import Request, RequestError, Rule, dump
+from kube_nodes.model.routes import Route, SentFile
 from kube_nodes.model.subject_names import is_reserved_group
 
 # A group of its own: the auto-approval that kubeadm binds to its default group does not reach it.
@@ -22,11 +23,7 @@ LABELS_VARIABLE: Final = "KUBE_NODES_LABELS"
 TAINTS_VARIABLE: Final = "KUBE_NODES_TAINTS"
 VERSION_VARIABLE: Final = "KUBE_NODES_VERSION"
 
-_TOKEN_ID = re.compile(r"[a-z0-9]{6}")
-_TOKEN_SECRET = re.compile(r"[a-z0-9]{16}")
 _STATIC_TOKEN = re.compile(r"[0-9a-f]{32}")
-_VERSION = re.compile(r"v1\.\d{1,3}\.\d{1,3}")
-_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +112,8 @@ class PrepareRequest(Request):
     """The host is declared lost: there is nothing to prepare."""
     reapply: int = 0
     """Another number makes it run again."""
+    adopt: bool = False
+    """The Node of a kubelet that somebody else set up is taken over."""
 
     @property
     def subject(self) -> str:
@@ -127,14 +126,14 @@ class PrepareRequest(Request):
 
     def rules(self) -> Iterator[Rule]:
         """Give its rules."""
-        yield from _node_rules(self.cluster, self.node, self.token, self.drain)
+        yield from node_rules(self.cluster, self.node, self.token, self.drain)
         static = self.static_token
         right = static is None or bool(_STATIC_TOKEN.fullmatch(static))
         yield right, "static_token", "is not [0-9a-f]{32}"
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
-        return dump(self, leave_out=() if self.lost else ("lost",))
+        return dump(self, leave_out=[each for each in ("adopt", "lost") if not getattr(self, each)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,10 +164,10 @@ class JoinRequest(Request):
 
     def rules(self) -> Iterator[Rule]:
         """Give its rules."""
-        yield from _node_rules(self.cluster, self.node, self.token, self.drain)
+        yield from node_rules(self.cluster, self.node, self.token, self.drain)
         yield self.timeout_seconds > 0, "timeout_seconds", "must be above 0"
         for cidr in self.pod_network.cidrs if self.pod_network else ():
-            yield _is_cidr(cidr), "pod_network.cidrs", f"{cidr!r} is not a CIDR"
+            yield is_cidr(cidr), "pod_network.cidrs", f"{cidr!r} is not a CIDR"
 
     def to_json(self) -> str:
         """Write the request, sorted and compact: equal requests are equal texts."""
@@ -199,7 +198,7 @@ class SignRequest(Request):
 
     def rules(self) -> Iterator[Rule]:
         """Give its rules."""
-        yield _names_cluster(self.cluster)
+        yield names_cluster(self.cluster)
         yield self.timeout_seconds > 0, "timeout_seconds", "must be above 0"
         yield bool(self.user), "user", "must name the certificate's user"
         for index, name in enumerate(self.names):
@@ -222,75 +221,9 @@ class ApproveRequest(Request):
 
     def rules(self) -> Iterator[Rule]:
         """Give its rules."""
-        yield _names_cluster(self.cluster)
+        yield names_cluster(self.cluster)
         for index, node in enumerate(self.nodes):
-            yield from _declared_rules(node, f"nodes[{index}]")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WaveNode:
-    """A node of a wave, as it has to be before the next one begins."""
-
-    name: str
-    generation: int
-    version: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class GateRequest(Request):
-    """stdin of `gate`: what stands between one wave and the next. Holds nothing secret."""
-
-    cluster: Cluster
-    name: str
-    """Names the gate in errors."""
-    before: tuple[WaveNode, ...]
-    """The wave that must be up."""
-    digest: str
-    """SHA-256 of what the nodes behind the gate are written from: it is tried when they change."""
-    timeout_seconds: int = 60
-
-    @property
-    def subject(self) -> str:
-        """The gate."""
-        return self.name
-
-    def rules(self) -> Iterator[Rule]:
-        """Give its rules."""
-        yield _names_cluster(self.cluster)
-        yield self.timeout_seconds > 0, "timeout_seconds", "must be above 0"
-        for index, each in enumerate(self.before):
-            node = DeclaredNode(id=each.name, name=each.name, version=each.version)
-            yield from _declared_rules(node, f"before[{index}]")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hop:
-    """A host on the way, and the key that it must show."""
-
-    address: str
-    port: int
-    user: str
-    host_key: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """The way to a host over SSH."""
-
-    hops: tuple[Hop, ...]
-    """The jump host, if there is one, then the host itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SentFile:
-    """A program that is sent from the operator's machine."""
-
-    source: str
-    """Where it is in the project's folder."""
-    path: str
-    """Where it will be on the host."""
-    digest: str
-    """SHA-256 or SHA-512, which the length tells."""
+            yield from declared_rules(node, f"nodes[{index}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,6 +287,17 @@ def render_open_until(end_seconds: int) -> str:
     return f"token open until {end_seconds}"
 
 
+def render_adopting(uid: str) -> str:
+    """Write, for what follows prepare, which Node is taken over."""
+    return f"adopting {uid}"
+
+
+def parse_adopting(prepare_output: str) -> str:
+    """Read the UID of the Node that is taken over; empty: none is."""
+    found = re.search(r"^adopting ([0-9a-f-]{36})$", prepare_output, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def parse_open_until(prepare_output: str) -> int | None:
     """Read when the token ends, in seconds since 1970; None: prepare opened none."""
     found = re.search(r"^token open until (\d{1,12})$", prepare_output, re.MULTILINE)
@@ -362,47 +306,3 @@ def parse_open_until(prepare_output: str) -> int | None:
 
 def _with_token_id(node: DeclaredNode, token: Token | None) -> DeclaredNode:
     return replace(node, token_id=token.id) if token else node
-
-
-def _names_cluster(cluster: Cluster) -> Rule:
-    return bool(cluster.uid), "cluster.uid", "must name the cluster"
-
-
-def _node_rules(
-    cluster: Cluster, node: DeclaredNode, token: Token | None, drain: Drain
-) -> Iterator[Rule]:
-    yield _names_cluster(cluster)
-    yield drain.timeout_seconds > 0, "drain.timeout_seconds", "must be above 0"
-    yield from _declared_rules(node, "node")
-    yield bool(node.version), "node.version", "must name the kubelet's version"
-    given = token is not None or node.bootstrap_user is not None
-    yield given, "token", "needs a token, or node.bootstrap_user in the static token mode"
-    if token is not None:
-        # Secret's name and the user's name are made of the id: nothing but the exact form.
-        yield bool(_TOKEN_ID.fullmatch(token.id)), "token.id", "is not [a-z0-9]{6}"
-        yield bool(_TOKEN_SECRET.fullmatch(token.secret)), "token.secret", "is not [a-z0-9]{16}"
-
-
-def _declared_rules(node: DeclaredNode, path: str) -> Iterator[Rule]:
-    name, version = node.name, node.version
-    yield bool(node.id), f"{path}.id", "must not be empty"
-    right = len(name) <= 253 and bool(_DNS_NAME.fullmatch(name))
-    yield right, f"{path}.name", f"{name!r} is not a Node's name (lower-case DNS subdomain)"
-    right = not version or bool(_VERSION.fullmatch(version))
-    yield right, f"{path}.version", f"{version!r} is not like v1.37.2"
-    for address in node.addresses:
-        yield _is_address(address), f"{path}.addresses", f"{address!r} is not an IP address"
-
-
-def _is_address(value: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(value))
-    except ValueError:
-        return False
-
-
-def _is_cidr(value: str) -> bool:
-    try:
-        return bool(ipaddress.ip_network(value))
-    except ValueError:
-        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kube_nodes.model.requests import SentFile
+from kube_nodes.model.routes import SentFile
 from kube_nodes.render import paths
 from kube_nodes.render.host_script import (
     NODE_ID,

@@ -11,7 +11,7 @@ from kube_nodes.model.binaries import Binaries, Download
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.proxy_addresses import kube_proxy_addresses
-from kube_nodes.model.requests import Hop, Route, SentFile
+from kube_nodes.model.routes import Hop, Route, SentFile
 from kube_nodes.render import paths
 from kube_nodes.render.containerd import render_containerd_configuration
 from kube_nodes.render.host_script import (
@@ -121,6 +121,7 @@ def render_node_units(cluster: Cluster, node: Node, binaries: Binaries | None) -
         generation=node.generation,
         reapply=node.reapply,
         certificate_epoch=node.options.kubelet_certificate_epoch,
+        adopt=node.adopts,
         cluster_uid=cluster.uid,
         api_server=cluster.server,
         files=node_files(cluster, node),

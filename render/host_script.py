@@ -158,6 +158,7 @@ def render_units_script(
     units: Iterable[ServiceUnit] = (KUBELET, KUBE_PROXY),
     reapply: int = 0,
     certificate_epoch: int = 1,
+    adopt: bool = False,
     wait_seconds: int = 60,
     kubelet_root: str = "/var/lib/kubelet",
 ) -> str:
@@ -166,7 +167,8 @@ def render_units_script(
     Where a kubelet is among the units, it first clears the host of an earlier generation (pods,
     identity, mounts); its remove action does the same at the end. With another certificate_epoch
     the kubelet gets new certificates, and keeps all else. `api_server` is the URL that
-    the kubeconfig files name: the kubelet of another one is never removed.
+    the kubeconfig files name: the kubelet of another one is never removed. With `adopt` a kubelet
+    that was not set up here goes on under our units; else it is refused.
     """
     units = tuple(units)
     life = {
@@ -179,6 +181,7 @@ def render_units_script(
         *_settings(life),
         *(constant_shell(name) for name in UNITS_SHELL),
         *_renewal(certificate_epoch),
+        *(constant_shell(name) for name in ("foreign", "take_over") if adopt),
         # What can fail for reasons of others, downloads, comes before an earlier life is ended.
         "begin\n",
         *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
@@ -258,7 +261,9 @@ def render_preflight_script(
     runtime = ("runtime",) if rules.runtime_socket else ()
     # What we install ourselves need not be there.
     own = ("programs",) if programs else ()
-    checks = (*own, "host", "api", "identity", *runtime, "disks", "ports", "foreign", "proxy_mode")
+    adopting = ("foreign", "preflight_adopt") if rules.adopting_unit_dir else ()
+    foreign = "adoption" if adopting else "foreign"
+    checks = (*own, "host", "api", "identity", *runtime, "disks", "ports", foreign, "proxy_mode")
     if own:
         settings["programs"] = " ".join(programs)
     parts = [
@@ -266,7 +271,10 @@ def render_preflight_script(
         *([constant_shell("version"), constant_shell("preflight_programs")] if own else []),
         constant_shell("preflight"),
         *(constant_shell(f"preflight_{each}") for each in runtime),
-        *(constant_shell(name) for name in ("preflight_place", "proxy_mode", *proxy.shell)),
+        *(
+            constant_shell(name)
+            for name in ("preflight_place", *adopting, "proxy_mode", *proxy.shell)
+        ),
         _heredoc(f"main {' '.join(checks)}", ca_pem, "ca_pem"),
     ]
     return _closed(parts, "")

@@ -85,6 +85,8 @@ class HostRules:
     """Folder of the CNI configuration; empty: ask containerd."""
     kubelet_kubeconfig: str = "/etc/kubernetes/kubelet.conf"
     """The kubeconfig that a kubelet has written."""
+    adopting_unit_dir: str = ""
+    """Folder of our units, where somebody else's kubelet is taken over; empty: it is refused."""
 
     def settings(self) -> dict[str, str]:
         """Give the shell's variables."""
@@ -97,6 +99,8 @@ class HostRules:
             "ports": " ".join(self.ports),
             "kubeconfig": self.kubelet_kubeconfig,
         }
+        if self.adopting_unit_dir:
+            host |= {"unit_dir": self.adopting_unit_dir, "kubelet_root": paths.KUBELET_ROOT}
         return host | self._runtime_settings() if self.runtime_socket else host
 
     def _runtime_settings(self) -> dict[str, str]:
@@ -158,6 +162,7 @@ def host_rules(cluster: Cluster, node: Node, *, downloads: bool) -> HostRules:
         cni_bin=cni.cni_bin_dir if cni else "",
         cni_conf=cni.cni_conf_dir if cni else "",
         kubelet_kubeconfig=options.layout.kubelet_kubeconfig,
+        adopting_unit_dir=options.layout.unit_dir if node.adopts else "",
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.files import write_atomically
 from lab.plugins.download import download
+from lab.spec import FILE
 
 OWNED = "kube-nodes-lab.json"
 """Marks a PULUMI_HOME as a lab's own, and remembers what was put into it."""
@@ -103,6 +104,9 @@ def install(
 def claim(pulumi_home: Path) -> None:
     """Make a folder a lab's PULUMI_HOME, if it is new or empty; accept one that is already.
 
+    In a lab's own folder it may hold files: under `make env`, plain `pulumi` makes it and writes
+    into it before the lab does.
+
     Raises:
         LabError: the folder belongs to somebody else, so that a stand-in in it could come to
             serve other stacks than the lab's.
@@ -114,7 +118,8 @@ def claim(pulumi_home: Path) -> None:
         )
     if (pulumi_home / OWNED).is_file():
         return
-    if pulumi_home.exists() and any(pulumi_home.iterdir()):
+    in_lab = (pulumi_home.parent / FILE).is_file()
+    if not in_lab and pulumi_home.exists() and any(pulumi_home.iterdir()):
         raise LabError(
             f'PULUMI_HOME "{pulumi_home}" has files in it and no {OWNED}, so it is not a lab\'s; '
             "give an empty or a new folder."

@@ -117,6 +117,8 @@ def _gather(tool: Tool, output: Path, folder: Path) -> Path:
 
 def _check_version(tool: Tool, folder: Path) -> None:
     """Run what was built before it is published: it must start and name the pinned version."""
+    if tool.version_arguments is None:
+        return
     version = read_version(folder / tool.name, tool)
     if version != tool.version:
         raise ToolsError(

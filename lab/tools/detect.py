@@ -53,6 +53,8 @@ def find_on_path(tool: Tool, cache: Cache, report: Report) -> Path | None:
 
 def read_version(executable: Path, tool: Tool) -> str | None:
     """Run the executable and return the version it names (1.37.2, 1.37.2-vendor), if any."""
+    if tool.version_arguments is None:
+        return None
     try:
         shown = subprocess.run(  # noqa: PLW1510 - the exit status is looked at below
             [executable, *tool.version_arguments],

@@ -12,6 +12,7 @@ GOMOD_ROOT = Path(__file__).parent / "gomod"
 
 PULUMI_VERSION = "3.259.0"
 LANGUAGE_HOST_VERSION = "3.78.0"
+NODEJS_HOST_VERSION = "3.60.0"
 ETCD_VERSION = "3.6.14"
 GO_VERSION = "1.26.6"
 """The Go that is installed where none is, or only one older than a go.mod asks for."""
@@ -70,7 +71,8 @@ class Tool:
     version: str
     programs: tuple[GoProgram, ...]
     files: tuple[ModuleFile, ...] = ()
-    version_arguments: tuple[str, ...] = ("--version",)
+    version_arguments: tuple[str, ...] | None = ("--version",)
+    """None: it tells nobody its version, so that one on PATH will not do."""
     accepts_newer: int = 3
     """How many leading numbers of a version must be equal for one on PATH to do: 3 is this exact
     version, 2 the same minor or a later patch of it, 1 the same major or a later minor."""
@@ -144,6 +146,23 @@ PULUMI = Tool(
     seconds=180,
 )
 
+# For programs in TypeScript, which only tests have. A later one is a module that is not served.
+NODEJS_HOST = Tool(
+    name="pulumi-language-nodejs",
+    version=NODEJS_HOST_VERSION,
+    programs=(
+        GoProgram(
+            name="pulumi-language-nodejs",
+            gomod="pulumi-language-nodejs",
+            module=_PULUMI_SDK,
+            version=NODEJS_HOST_VERSION,
+            package="nodejs/cmd/pulumi-language-nodejs",
+        ),
+    ),
+    version_arguments=None,
+    seconds=60,
+)
+
 ETCD = Tool(
     name="etcd",
     version=ETCD_VERSION,
@@ -196,5 +215,10 @@ def kubernetes_tool(name: str, version: str) -> Tool:
 
 def catalogue(kubernetes: str) -> dict[str, Tool]:
     """Return every tool that the lab knows, by name, with Kubernetes in one release."""
-    tools = (PULUMI, ETCD, *(kubernetes_tool(name, kubernetes) for name in KUBERNETES_PROGRAMS))
+    tools = (
+        PULUMI,
+        NODEJS_HOST,
+        ETCD,
+        *(kubernetes_tool(name, kubernetes) for name in KUBERNETES_PROGRAMS),
+    )
     return {tool.name: tool for tool in tools}

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kube_nodes.model.requests import Cluster, GateRequest, WaveNode
+from kube_nodes.model.gate_request import GateRequest, WaveNode
+from kube_nodes.model.requests import Cluster
 from tests.api.conftest import Machine, Result, in_background, make_machine
 from tests.plugins.control_plane import ControlPlane
 

@@ -116,6 +116,14 @@ def test_a_new_node_waits_for_no_wave_and_no_wave_waits_for_it() -> None:
     assert graph.inputs() == six().inputs()
 
 
+def test_a_node_that_is_adopted_serves_already_and_waits_although_it_never_joined() -> None:
+    adopting = of_node("n3", options={"adopt": True})
+    joined = {"n1", "n2", "n4", "n5", "n6"}
+    graph = declare(configuration(*range(1, 7), **adopting), joined=joined)
+    assert waits_for(graph, "n3") == {"n1"}
+    assert waits_for(graph, "n4") == {"n1", "n2", "n3"}
+
+
 def test_all_nodes_of_a_new_cluster_join_at_once() -> None:
     graph = declare(configuration(*range(1, 7)), joined=set())
     assert all(waits_for(graph, f"n{number}") == set() for number in range(1, 7))

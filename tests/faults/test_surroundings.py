@@ -162,9 +162,7 @@ def _crowded(stack: FaultStack) -> Iterator[list[socket.socket]]:
     stack.ssh(HOST, f"echo 'MaxStartups 2:100:2' >{drop_in}; systemctl reload ssh")
     held: list[socket.socket] = []
     try:
-        for _ in range(2):
-            held.append(socket.create_connection((stack.lab.host(HOST).address, 22), timeout=10))
-            held[-1].recv(4)
+        held.extend(_knock(stack.lab.host(HOST).address) for _ in range(2))
         yield held
     finally:
         _leave(held)
@@ -174,6 +172,21 @@ def _crowded(stack: FaultStack) -> Iterator[list[socket.socket]]:
         ):
             assert time.monotonic() < end
             time.sleep(0.2)
+
+
+def _knock(address: str, seconds: float = 10) -> socket.socket:
+    """Connect, and hear sshd answer; while it takes its new configuration nobody listens."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            held = socket.create_connection((address, 22), timeout=seconds)
+            if held.recv(4):
+                return held
+            held.close()
+        except ConnectionError:
+            pass
+        assert time.monotonic() < end, "sshd does not answer"
+        time.sleep(0.1)
 
 
 def _leave(crowd: list[socket.socket]) -> None:

@@ -191,5 +191,5 @@ def _leaves(document: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def test_the_stdin_of_a_node_stays_small() -> None:
-    assert len(rendered("worker").units) < 18_300
+    assert len(rendered("worker").units) < 18_700
     assert len(rendered("worker").credentials) < 9_000

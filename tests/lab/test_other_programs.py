@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lab.spec import LabSpec
 from lab.stack import CHECKOUT, Stack
+from tests.lab.installed_package import install
 from tests.lab.nodes_stack import NodesStack, copy_project
 
 pytestmark = pytest.mark.lab
@@ -32,19 +31,6 @@ def nodes(lab: LabSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     stack.prepare()
     yield stack
     stack.up("destroy")
-
-
-def install(sources: Path, venv: Path) -> None:
-    """Do what `pip install` of the example's requirement does; what it needs is there already."""
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    ours = Path(pytest.__file__).parents[1]
-    (_site_packages(venv) / "of-the-checkout.pth").write_text(f"{ours}\n")
-    subprocess.run([venv / "bin" / "pip", "install", "--quiet", "--no-deps", sources], check=True)
-
-
-def _site_packages(venv: Path) -> Path:
-    (folder,) = venv.glob("lib/python*/site-packages")
-    return folder
 
 
 def test_nodes_join_before_what_runs_on_them_and_leave_after_it(nodes: NodesStack) -> None:

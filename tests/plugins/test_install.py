@@ -13,6 +13,7 @@ import pytest
 from lab.errors import LabError
 from lab.plugins import download
 from lab.plugins.install import OWNED, Installed, claim, install, wanted, write_stand_in
+from lab.spec import LabSpec
 from tests.plugins.engine import CHECKOUT
 
 REFUSED = "exit 1"
@@ -195,6 +196,20 @@ def test_a_home_with_somebodys_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=f"has files in it and no {OWNED}"):
         write_stand_in(plugin, tmp_path, CHECKOUT)
     assert [path.name for path in tmp_path.iterdir()] == ["credentials.json"]
+
+
+def test_what_plain_pulumi_wrote_into_a_labs_home_before_it_was_used_stays(
+    home: Path, tmp_path: Path
+) -> None:
+    """After `make env`, a shell runs plain pulumi before the first `make up`, or after `down`."""
+    LabSpec(directory=tmp_path).save()
+    (home / "workspaces").mkdir(parents=True)
+    (home / "credentials.json").write_text("{}")
+
+    install(home, CHECKOUT, pulumi=make_cli(tmp_path, REFUSED))
+
+    assert (home / OWNED).is_file()
+    assert {path.name for path in home.iterdir()} >= {"credentials.json", "workspaces"}
 
 
 def test_a_plugin_with_neither_form_is_an_error(home: Path, tmp_path: Path) -> None:

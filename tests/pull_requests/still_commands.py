@@ -6,6 +6,7 @@ preview is held against needs no hosts. The engine starts it by the launcher tha
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from lab.plugins.command.provider import CommandPlugin
 from lab.plugins.install import Wanted
-from lab.plugins.plugin import Call
+from lab.plugins.plugin import Call, PluginError
 from lab.plugins.serving import serve
 from lab.plugins.values import Properties
 
@@ -31,6 +32,8 @@ class StillCommands(CommandPlugin):
     async def _run(
         self, call: Call, declared: Properties, before: Properties, command: Any
     ) -> Properties:
+        if call.name == os.environ.get("STILL_COMMAND_FAILS"):
+            raise PluginError("it was to fail")
         part = call.name.rpartition("-")[2]
         return {"stdout": ANSWERS.get(part, f"run {call.name}\nan answer\n"), "stderr": ""}
 

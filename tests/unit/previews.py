@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from kube_nodes.review.preview import Preview, parse_preview
 
 RECORDINGS = Path(__file__).parent / "data" / "previews"
 _STACK = "urn:pulumi:dev::kube-nodes::"
+_ROW = re.compile(r"^\| ([^|]+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 _NODE = f"{_STACK}kube-nodes:index:NodePool$kube-nodes:index:WorkerNode"
 
 
@@ -70,3 +72,13 @@ def document(steps: Iterable[dict[str, Any]], **more: Any) -> str:
 def preview(*steps: dict[str, Any], **more: Any) -> Preview:
     """Read a made-up preview."""
     return parse_preview(document(steps, **more))
+
+
+def rows(comment: str) -> list[tuple[str, ...]]:
+    """Take the rows out of the table of nodes, without its head."""
+    return [tuple(found) for found in _ROW.findall(comment) if found[0] not in ("change", "---")]
+
+
+def changed(comment: str) -> list[str]:
+    """Take the changed lines out of all diffs."""
+    return [line for line in comment.splitlines() if re.match(r"[+-](?!--|\s*$)[^+-]", line)]

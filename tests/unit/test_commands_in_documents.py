@@ -23,7 +23,7 @@ _DOCUMENTS = [
 ]
 _TEXTS = {path: path.read_text(encoding="utf-8") for path in _DOCUMENTS}
 _MAKEFILE = (_ROOT / "Makefile").read_text(encoding="utf-8")
-_SET_KEY = r"pulumi config set (?:--(?:path|secret) )*['\"]?(\w[\w:.-]*)"
+_SET_KEY = r"pulumi config set (?:--(?:path|secret|plaintext) )*['\"]?(\w[\w:.-]*)"
 _BLOCKS = [
     (str(path.relative_to(_ROOT)), block)
     for path, text in _TEXTS.items()

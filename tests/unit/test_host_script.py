@@ -26,6 +26,7 @@ from kube_nodes.render.host_script import (
     render_service_check_script,
     render_units_script,
 )
+from kube_nodes.render.preflight import HostRules
 from kube_nodes.render.quoting import shell_word
 
 HOST = Path(__file__).resolve().parents[2] / "host"
@@ -145,10 +146,21 @@ def test_stripping_does_not_change_what_a_source_means(source: Path) -> None:
     assert parsed(host_script.constant_shell(source.stem)) == parsed(source.read_text())
 
 
+def test_only_a_node_that_adopts_has_the_shell_for_it() -> None:
+    taking = units(adopt=True)
+    assert units() == taking.replace(
+        host_script.constant_shell("foreign") + host_script.constant_shell("take_over"), ""
+    )
+    rules = HostRules(adopting_unit_dir="/etc/systemd/system", runtime_socket="/run/x.sock")
+    asked: dict[str, Any] = {"node_id": "n1", "api_server": "https://192.0.2.1:6443", "ca_pem": ""}
+    assert " adoption proxy_mode" in render_preflight_script(**asked, rules=rules)
+    assert " foreign proxy_mode" in render_preflight_script(**asked)
+
+
 def test_the_constant_shell_stays_small() -> None:
     empty = units(files=[])
-    assert len(empty) < 14_000
-    assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 5_400
+    assert len(empty) < 14_400
+    assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 5_600
 
 
 def test_a_file_of_which_only_a_part_could_be_written_is_not_put_in_place(tmp_path: Path) -> None:

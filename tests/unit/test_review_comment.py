@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kube_nodes.render.host_script import Binary
-from kube_nodes.review.__main__ import main
 from kube_nodes.review.markdown import LIMITS, render_comment
-from kube_nodes.review.preview import Preview, PreviewError, parse_preview
+from kube_nodes.review.preview import Preview
 from tests.unit.previews import (
     RECORDINGS,
-    document,
+    changed,
     preview,
     recorded,
+    rows,
     script,
     shared_step,
     step,
@@ -26,17 +22,6 @@ from tests.unit.previews import (
 )
 
 _MARKER = "<!-- kube-nodes preview of kube-nodes/dev -->"
-_ROW = re.compile(r"^\| ([^|]+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
-
-
-def rows(comment: str) -> list[tuple[str, ...]]:
-    """Take the rows out of the table of nodes, without its head."""
-    return [tuple(found) for found in _ROW.findall(comment) if found[0] not in ("change", "---")]
-
-
-def changed(comment: str) -> list[str]:
-    """Take the changed lines out of all diffs."""
-    return [line for line in comment.splitlines() if re.match(r"[+-](?!--|\s*$)[^+-]", line)]
 
 
 def test_an_option_of_a_pool_is_one_line_and_a_list_of_nodes() -> None:
@@ -246,126 +231,3 @@ def test_no_text_ends_its_block_or_forms_markup() -> None:
     assert "\x1b" not in comment
     assert "\r" not in comment
     assert r"x\|y\`\<b\>\@all" in comment
-
-
-def test_a_token_that_was_left_open_is_a_warning() -> None:
-    token = {
-        "op": "update",
-        "urn": "urn:pulumi:dev::kube-nodes::kube-nodes:index:NodePool$kube-nodes:index:WorkerNode"
-        "$kube-nodes:index:BootstrapToken$kubernetes:core/v1:Secret::a-token",
-        "newState": {
-            "parent": "urn:pulumi:dev::kube-nodes::kube-nodes:index:NodePool"
-            "$kube-nodes:index:WorkerNode$kube-nodes:index:BootstrapToken::a-token"
-        },
-        "diffReasons": ["data"],
-    }
-    comment = render_comment(preview(token))
-    assert ":warning: The bootstrap token of a was left open; this update closes it." in comment
-    assert rows(comment) == [("update", "a", "its token is closed", "token")]
-
-
-def test_version_skew_is_a_warning_with_and_without_the_api_servers_version() -> None:
-    steps = [
-        units_step(node, script(node, version=old), script(node, version=new))
-        for node, old, new in (("a", "v1.33.1", "v1.33.2"), ("b", "v1.36.0", "v1.37.2"))
-    ]
-    made = preview(*steps)
-    assert "no API server supports both v1.33.2 and v1.37.2" in render_comment(made)
-    asked = render_comment(made, api_server_minor=36)
-    assert "kubelet v1.37.2 is newer than the API server (1.36)" in asked
-
-
-def test_a_kube_proxy_of_another_version_is_not_taken_for_the_nodes() -> None:
-    programs = {
-        version: [
-            Binary(path="/usr/local/bin/kube-proxy", version=version),
-            Binary(path="/usr/local/bin/kubelet", version="v1.37.2"),
-        ]
-        for version in ("v1.36.3", "v1.37.2")
-    }
-    old, new = (script("a", binaries=programs[version]) for version in programs)
-    ((change, _, effects, _),) = rows(render_comment(preview(units_step("a", old, new))))
-    assert change == "update"
-    assert "v1.36.3" not in effects
-
-
-def test_an_older_minor_is_a_warning() -> None:
-    made = preview(units_step("a", script("a"), script("a", version="v1.36.3")))
-    assert "a go back to an older minor version" in render_comment(made)
-
-
-@pytest.mark.parametrize(
-    ("wave", "warned"), [(10, "30 of 30 nodes are drained, up to 10 of them at once"), (7, "")]
-)
-def test_what_is_drained_at_once_is_what_counts(wave: int, warned: str) -> None:
-    nodes = [f"n{number}" for number in range(30)]
-    steps = [
-        units_step(node, script(node, version="v1.36.3"), script(node, version="v1.37.2"))
-        for node in nodes
-    ]
-    waves = tuple(tuple(nodes[first : first + wave]) for first in range(0, 30, wave))
-    made = replace(
-        preview(*steps), declared=dict.fromkeys(nodes, "v1.37.2"), waves={"workers": waves}
-    )
-    comment = render_comment(made)
-    assert (warned in comment) if warned else (":warning:" not in comment)
-
-
-def test_the_waves_of_a_pool_are_told_and_their_gates_are_not() -> None:
-    comment = render_comment(recorded("max-pods"))
-    assert "Waves of `workers`: w1; then w2; then w3." in comment
-    assert "wave-" not in comment
-    assert "Beside the nodes" not in comment
-    assert "Waves" not in render_comment(recorded("node-removed"))
-
-
-def test_a_held_node_takes_part_in_no_wave() -> None:
-    config = json.loads((RECORDINGS / "nothing.json").read_text())["config"]
-    pools = json.loads(config["kube-nodes:pools"])
-    pools["workers"]["nodes"]["w2"]["held"] = True
-    pools["workers"]["canary"] = 0
-    pools["workers"]["batch"] = "100%"
-    config["kube-nodes:pools"] = json.dumps(pools)
-    assert preview(config=config).waves["workers"] == (("w1", "w3"),)
-
-
-def test_the_command_reads_a_file_or_standard_input(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "preview.json"
-    path.write_text(document([units_step("a", script("a"), script("a", "maxPods: 9\n"))]))
-    assert main([str(path)]) == 0
-    read = capsys.readouterr().out
-    monkeypatch.setattr("sys.stdin", io.StringIO(path.read_text()))
-    assert main(["--api-server", "1.36"]) == 0
-    piped = capsys.readouterr().out
-    assert "+maxPods: 9" in read
-    assert "newer than the API server" in piped
-
-
-def test_a_preview_that_failed_is_written_down_and_is_an_exit_status(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main([str(RECORDINGS / "refused.json")]) == 1
-    assert "the preview failed" in capsys.readouterr().out
-
-
-def test_a_limit_counts_the_whole_output(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "preview.json"
-    text = "".join(f"line{number}: x\n" for number in range(400))
-    path.write_text(document([units_step("a", script("a"), script("a", text))]))
-    assert main([str(path), "--limit", "2000"]) == 0
-    assert len(capsys.readouterr().out) <= 2000
-
-
-@pytest.mark.parametrize("text", ["", "error: no stack", "[]", "{}", '{"version": 3}'])
-def test_what_is_no_preview_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(PreviewError):
-        parse_preview(text)
-
-
-def test_a_file_that_is_missing_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["/nonexistent/preview.json"]) == 2
-    assert "can't be read: No such file" in capsys.readouterr().err

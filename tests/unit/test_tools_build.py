@@ -182,7 +182,9 @@ def test_a_go_that_is_too_old_is_not_used(bench: Bench, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["kublet", "kubelet-1.37.2", ""])
 def test_an_unknown_tool_is_refused_before_anything_is_built(bench: Bench, name: str) -> None:
-    with pytest.raises(ToolsError, match="the lab knows pulumi, etcd, kube-apiserver"):
+    with pytest.raises(
+        ToolsError, match="the lab knows pulumi, pulumi-language-nodejs, etcd, kube-apiserver"
+    ):
         bench.ensure("kubelet", name)
     assert bench.builds() == []
 

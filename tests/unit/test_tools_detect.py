@@ -6,7 +6,7 @@ import pytest
 
 from lab.tools.cache import Cache, default_cache_root
 from lab.tools.detect import find, find_in_cache, find_on_path
-from lab.tools.pins import ETCD, PULUMI, Tool, kubernetes_tool
+from lab.tools.pins import ETCD, NODEJS_HOST, PULUMI, Tool, kubernetes_tool
 from tests.unit.fake_tools import write_executable, write_tool
 
 KUBELET = kubernetes_tool("kubelet", "1.37.2")
@@ -50,6 +50,15 @@ def test_another_version_on_path_is_not_used_and_the_reader_is_told(
 
     assert find(KUBELET, cache, lines.append) is None
     assert [text.split(" it is ")[0] for text in lines] == [f"kubelet: not using {folder}/kubelet:"]
+
+
+def test_one_that_tells_nobody_its_version_is_used_from_the_cache_alone(
+    cache: Cache, folder: Path
+) -> None:
+    write_tool(folder / NODEJS_HOST.name, NODEJS_HOST.version)
+    assert find(NODEJS_HOST, cache, report=print) is None
+    kept = write_tool(cache.folder(NODEJS_HOST.name, NODEJS_HOST.version) / NODEJS_HOST.name, "")
+    assert find(NODEJS_HOST, cache, report=print) == kept
 
 
 def test_a_wrong_version_on_path_is_no_news_once_the_tool_is_in_the_cache(

@@ -101,6 +101,41 @@ def test_fewer_addresses_than_pods_are_a_note() -> None:
     assert "10.200.3.0/26 holds 62" in str(finding)
 
 
+_READY_TAINTS = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]
+
+
+@pytest.mark.parametrize("effect", ["NoExecute", "NoSchedule"])
+@pytest.mark.parametrize("key", _READY_TAINTS)
+def test_what_the_cluster_is_about_to_take_from_a_ready_node_is_a_note(
+    key: str, effect: str
+) -> None:
+    """A Node was Ready for a second, and had the taint for another four."""
+    node = node_object()
+    _taint(key, effect)(node)
+    (finding,) = _not_well(node)
+    assert (finding.what, finding.level) == ("Node schedulable", Level.NOTE)
+    assert f"{key}:{effect}; it is Ready: " in str(finding)
+
+
+@pytest.mark.parametrize("key", _READY_TAINTS)
+def test_the_same_taint_of_a_node_that_is_not_ready_is_a_fault(key: str) -> None:
+    node = node_object()
+    _taint(key, "NoExecute")(node)
+    _set("status.conditions.0", _NOT_READY)(node)
+    assert {(each.what, each.level) for each in _not_well(node)} == {
+        ("Node Ready", Level.FAILED),
+        ("Node schedulable", Level.FAILED),
+    }
+
+
+def test_a_pressure_beside_such_a_taint_stays_a_fault() -> None:
+    node = node_object()
+    _taint("node.kubernetes.io/not-ready", "NoExecute")(node)
+    _taint("node.kubernetes.io/disk-pressure", "NoSchedule")(node)
+    (finding,) = _not_well(node)
+    assert (finding.what, finding.level) == ("Node schedulable", Level.FAILED)
+
+
 def test_a_host_that_tells_no_machine_id_is_not_another_machine() -> None:
     assert _not_well(node_object(), machine="") == []
 

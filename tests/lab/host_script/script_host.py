@@ -163,6 +163,7 @@ class Node:
     generation: int = 1
     reapply: int = 0
     certificate_epoch: int = 1
+    adopt: bool = False
     cluster_uid: str = "uid-1"
     extra: tuple[ManagedFile, ...] = ()
     wait_seconds: int = 10
@@ -200,6 +201,7 @@ class Node:
             generation=self.generation,
             reapply=self.reapply,
             certificate_epoch=self.certificate_epoch,
+            adopt=self.adopt,
             cluster_uid=self.cluster_uid,
             api_server=API,
             wait_seconds=self.wait_seconds,

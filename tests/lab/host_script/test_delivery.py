@@ -11,7 +11,8 @@ from kube_nodes.membership import deliver as delivery
 from kube_nodes.membership.deliver import deliver, recall
 from kube_nodes.membership.errors import MembershipError
 from kube_nodes.membership.progress import Progress
-from kube_nodes.model.requests import DeliverRequest, Hop, Route, SentFile
+from kube_nodes.model.requests import DeliverRequest
+from kube_nodes.model.routes import Hop, Route, SentFile
 from kube_nodes.render import paths
 from lab import ssh
 from tests.documented import assert_documented

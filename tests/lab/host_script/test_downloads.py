@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -143,6 +144,30 @@ def test_a_download_that_is_cut_again_and_again_is_gone_on_with_by_the_next_run(
     assert host.run(node.units()).status == 0
     assert ranges(server)[0] == "bytes=200-"
     assert_installed(host, node)
+
+
+def test_a_download_of_some_seconds_tells_how_far_it_is(
+    host: ScriptHost, node: Node, server: Artifacts
+) -> None:
+    server.hold = threading.Event()
+    # curl writes to the disk what fills its buffer.
+    content = program("kube-proxy") + b"#" * 400_000
+    node.contents = {"kube-proxy": content}
+    script = node.units()
+    going_on = threading.Timer(4.5, server.hold.set)
+    going_on.start()
+    run = host.run(script)
+    going_on.join()
+    assert run.status == 0
+    place = f"{server.url}/1/kube-proxy"
+    told = rf"node-1: kube-proxy: (\d+) of {len(content)} bytes from {place}\n"
+    found = re.fullmatch(told, run.err)
+    assert found, run.err
+    assert 0 < int(found[1]) <= len(content) // 2
+    assert host.litter() == "" and not host.exists("/run/kube-nodes.head")
+
+    host.run(script, "remove")
+    assert host.run(script).err == "", "one that takes no time is not told of"
 
 
 @pytest.mark.parametrize("with_ranges", [True, False])
