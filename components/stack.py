@@ -34,6 +34,8 @@ class DeclaredStack:
     """By id."""
     outputs: dict[str, pulumi.Input[object]]
     """By name; the secret ones are marked so."""
+    finished: pulumi.Output[bool]
+    """An error where a step failed: then nothing may be deleted."""
 
 
 def declare_stack(
@@ -132,13 +134,14 @@ def declare_resources(
             parent=parent, providers=[provider], depends_on=[*shared.before, limit]
         )
         nodes |= NodePool(name, pool_args, options).nodes
-    keep_where_unfinished([shared.expires, *(node.answer for node in nodes.values())])
+    last = [shared.expires, *(node.answer for node in nodes.values())]
+    finished = keep_where_unfinished(last)
     outputs = _outputs(settings, shared, nodes)
     if static_token:
         outputs["staticTokenCsv"] = static_token.csv
     if not settings.pools:
         outputs |= shared.outputs
-    return DeclaredStack(nodes=nodes, outputs=outputs)
+    return DeclaredStack(nodes=nodes, outputs=outputs, finished=finished)
 
 
 def _static_token(

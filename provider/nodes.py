@@ -53,9 +53,10 @@ class Nodes(pulumi.ComponentResource):
         """
         joined, recorded = check(settings, has_ssh_key=bool(secrets.ssh_private_key))
         super().__init__(kind, name, None, opts)
-        self.outputs = declare_resources(
+        declared = declare_resources(
             settings, secrets, joined, recorded, local_command=local_command, parent=self
-        ).outputs
+        )
+        self.outputs, self.finished = declared.outputs, declared.finished
         self.register_outputs(self.outputs)
 
 
@@ -92,7 +93,10 @@ class NodesProvider(Provider):
         except REFUSALS as error:
             # Of one that is not of its own kinds the SDK prints the traceback, too.
             raise _refusal(str(error)) from None
-        return ConstructResult(nodes.urn, nodes.outputs)
+        # With the error of a step that failed the program fails, too: else the engine would delete
+        # what is declared no more. The server waits for this value before all others.
+        urn = pulumi.Output.all(nodes.urn, nodes.finished).apply(lambda both: str(both[0]))
+        return ConstructResult(urn, nodes.outputs)
 
 
 def _read(resource_type: str, inputs: Inputs) -> tuple[Settings, Secrets]:
