@@ -278,7 +278,7 @@ class WorkerNode(pulumi.ComponentResource):
             pulumi.Output.secret(request),
             local=self._args.local_command,
             undo="forget",
-            opts=self._after(*filter(None, (token, *before))),
+            opts=self._after(*([token] if token else []), *before),
         )
 
     def _credentials(

@@ -67,7 +67,8 @@ class Player:
         connection, _ = listener.accept()
         with connection:
             argv = ["chroot", str(self._directory / "root"), *sshd_command(name)]
-            self._sessions.append(subprocess.Popen(argv, stdin=connection, stdout=connection))
+            pipe = connection.fileno()
+            self._sessions.append(subprocess.Popen(argv, stdin=pipe, stdout=pipe))
 
     def _turn(self, kubelet: Kubelet, verb: str) -> None:
         try:
