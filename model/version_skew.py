@@ -6,11 +6,8 @@ Source: https://kubernetes.io/releases/version-skew-policy/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    # Its import costs a step of a node more than all else here.
-    from kube_nodes.model.nodes import Node
+from kube_nodes.model.nodes import Node
 
 # Kubelets from 1.25 on may be three minors older than the API server, earlier ones two.
 _WIDER_SINCE_MINOR = 25

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import urllib3
+from kubernetes.client import Configuration
 
 from kube_nodes.membership.api import Api
 from kube_nodes.membership.connection import Connection
@@ -43,7 +44,7 @@ def _server(refusals: int) -> Iterator[str]:
 @contextmanager
 def _api(url: str, told: list[str]) -> Iterator[Api]:
     with urllib3.PoolManager() as pool:
-        yield Api(Connection(url, pool, pool), told.append)
+        yield Api(Connection(url, pool, pool, Configuration()), told.append)
 
 
 @pytest.mark.parametrize("refusals", [0, 3])
