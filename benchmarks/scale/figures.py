@@ -120,7 +120,9 @@ def _goals(measured: Sequence[Measured]) -> Iterator[str]:
         goal = f"state of at most {MOST_STATE_BYTES // 1000} kB a node"
         met = _met(found <= MOST_STATE_BYTES)
         yield f"| {goal} | {found / 1e3:.0f} kB, of {most.nodes} | {met} |"
-    programs = [one for one in measured if "program" in one.memory_mib]
+    # That of few nodes says nothing.
+    many = _GROWING[1]
+    programs = [one for one in measured if "program" in one.memory_mib and one.nodes >= many]
     if programs:
         most = max(programs, key=lambda one: one.memory_mib["program"])
         found = most.memory_mib["program"]
