@@ -152,7 +152,7 @@ lint: $(VENV)/.installed ## ruff, mypy, shellcheck
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@MYPYPATH=. $(VENV)/bin/mypy -p kube_nodes -p lab -p docs -p policy -p benchmarks -p tests
-	@$(VENV)/bin/shellcheck host/*.sh membership/run benchmarks/by_hand/*.sh .ci/run
+	@$(VENV)/bin/shellcheck host/*.sh membership/run benchmarks/*/*.sh .ci/run
 
 .PHONY: test-fast
 test-fast: lint ## lint, then unit, golden and component tests: nothing is started
@@ -177,6 +177,10 @@ bench: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same work by this prog
 .PHONY: bench-join
 bench-join: $(VENV)/.installed ## where the time of a join goes, and the bare sequence by hand: ROUNDS=1, PAGE=
 	@$(RUN) benchmarks.join $(BENCH_LAB) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAGE),--page $(PAGE))
+
+.PHONY: bench-scale
+bench-scale: $(VENV)/.installed ## a large fleet of simulated hosts through the real engine: N=100,250, PAGE=
+	@$(RUN) benchmarks.scale $(if $(N),--nodes $(N)) $(if $(PAGE),--page $(PAGE))
 
 .PHONY: bench-quick
 bench-quick: $(VENV)/.installed ## hold this program's times against the baseline, in ratios (3 minutes)

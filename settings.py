@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -163,7 +164,8 @@ class Settings(Declaration):
             allocates_pod_cidrs=self.pod_cidr_allocator == "kube-controller-manager",
         )
 
-    @property
+    # Once: each resolution checks all options of all nodes again.
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every declared node, its options resolved."""
         return tuple(resolve_nodes(self.options, self.pools))

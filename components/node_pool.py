@@ -10,6 +10,7 @@ import pulumi
 import pulumi_command as command
 
 from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command
+from kube_nodes.components.order import by_urn
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.gate_request import GateRequest, WaveNode
 from kube_nodes.model.nodes import Node
@@ -66,16 +67,18 @@ class NodePool(pulumi.ComponentResource):
             for node_id, each in args.nodes.items()
             if node_id not in taking_part and not _is_unknown(each)
         )
-        gate: command.local.Command | None = None
+        gate: pulumi.Output[pulumi.Resource] | None = None
         before: tuple[str, ...] = ()
         for number, wave in enumerate(plan_waves(taking_part, args.canary, args.batch), 1):
             if before:
-                gate = self._gate(number, before, wave, gate)
+                gate = by_urn(self._gate(number, before, wave, gate))
             self._declare(wave, gate)
             before = wave
         self.register_outputs({})
 
-    def _declare(self, wave: Iterable[str], gate: pulumi.Resource | None = None) -> None:
+    def _declare(
+        self, wave: Iterable[str], gate: pulumi.Output[pulumi.Resource] | None = None
+    ) -> None:
         for node_id in wave:
             after = [gate] if gate and self._args.waits(node_id) else []
             options = pulumi.ResourceOptions(parent=self)
@@ -88,7 +91,7 @@ class NodePool(pulumi.ComponentResource):
         number: int,
         before: tuple[str, ...],
         wave: tuple[str, ...],
-        earlier: pulumi.Resource | None,
+        earlier: pulumi.Output[pulumi.Resource] | None,
     ) -> command.local.Command:
         """Stand between a wave and the one before it; run when something behind it changes."""
         name = f"{self._name}-wave-{number}"

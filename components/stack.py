@@ -16,7 +16,7 @@ from kube_nodes.components.node_pool import NodePool, NodePoolArgs
 from kube_nodes.components.secrets import Secrets, read_secrets
 from kube_nodes.components.shared import Shared, make_shared, read_shared
 from kube_nodes.components.static_token import StaticToken, StaticTokenArgs
-from kube_nodes.components.unfinished import keep_where_unfinished
+from kube_nodes.components.unfinished import Refusal, keep_where_unfinished
 from kube_nodes.components.worker_node import WorkerNode, WorkerNodeArgs
 from kube_nodes.model.certificate_lives import authority_lives
 from kube_nodes.model.findings import Level
@@ -34,6 +34,8 @@ class DeclaredStack:
     """By id."""
     outputs: dict[str, pulumi.Input[object]]
     """By name; the secret ones are marked so."""
+    finished: pulumi.Output[None]
+    """Fails where not everything succeeded."""
 
 
 def declare_stack(
@@ -68,8 +70,12 @@ def declare_resources(
     *,
     local_command: str,
     parent: pulumi.Resource | None = None,
+    refusal: Refusal = pulumi.RunError,
 ) -> DeclaredStack:
-    """Declare every resource, all below `parent` where there is one; see declare_stack."""
+    """Declare every resource, all below `parent` where there is one; see declare_stack.
+
+    `refusal` makes the error of a run in which something failed.
+    """
     cluster = settings.cluster
     provider = kubernetes.Provider(
         "cluster",
@@ -132,13 +138,15 @@ def declare_resources(
             parent=parent, providers=[provider], depends_on=[*shared.before, limit]
         )
         nodes |= NodePool(name, pool_args, options).nodes
-    keep_where_unfinished([shared.expires, *(node.answer for node in nodes.values())])
+    finished = keep_where_unfinished(
+        [shared.expires, *(node.answer for node in nodes.values())], refusal
+    )
     outputs = _outputs(settings, shared, nodes)
     if static_token:
         outputs["staticTokenCsv"] = static_token.csv
     if not settings.pools:
         outputs |= shared.outputs
-    return DeclaredStack(nodes=nodes, outputs=outputs)
+    return DeclaredStack(nodes=nodes, outputs=outputs, finished=finished)
 
 
 def _static_token(

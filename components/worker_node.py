@@ -109,7 +109,7 @@ class WorkerNode(pulumi.ComponentResource):
         args: WorkerNodeArgs,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        after: Sequence[pulumi.Resource] = (),
+        after: Sequence[pulumi.Input[pulumi.Resource]] = (),
     ) -> None:
         """Declare the node.
 
@@ -139,7 +139,7 @@ class WorkerNode(pulumi.ComponentResource):
             self.register_outputs(told)
             return
         preflight = self._preflight()
-        before: list[pulumi.Resource] = [preflight, *after]
+        before: list[pulumi.Input[pulumi.Resource]] = [preflight, *after]
         if deliver := self._deliver(before):
             before = [deliver]
         prepare = None
@@ -190,7 +190,7 @@ class WorkerNode(pulumi.ComponentResource):
         self.last = self
         self.digest = self.version = self.answer = pulumi.Output.from_input("")
 
-    def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+    def _after(self, *resources: pulumi.Input[pulumi.Resource]) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
 
     def _preflight(self) -> command.remote.Command:
@@ -225,7 +225,7 @@ class WorkerNode(pulumi.ComponentResource):
             lambda values: Token(id=values[0], secret=values[1])
         )
 
-    def _deliver(self, before: list[pulumi.Resource]) -> command.local.Command | None:
+    def _deliver(self, before: list[pulumi.Input[pulumi.Resource]]) -> command.local.Command | None:
         """Send the programs that come from the operator's machine, before the node is drained.
 
         No CopyToRemote: it hashes the files for each node of each preview, copies whatever the host
@@ -254,7 +254,7 @@ class WorkerNode(pulumi.ComponentResource):
         )
 
     def _prepare(
-        self, preflight: command.remote.Command, before: list[pulumi.Resource]
+        self, preflight: command.remote.Command, before: list[pulumi.Input[pulumi.Resource]]
     ) -> command.local.Command:
         """Open the token before the kubelet starts; drain where the kubelet's minor changes."""
         static = self._static.token if self._static else None
@@ -278,11 +278,11 @@ class WorkerNode(pulumi.ComponentResource):
             pulumi.Output.secret(request),
             local=self._args.local_command,
             undo="forget",
-            opts=self._after(*filter(None, (token, *before))),
+            opts=self._after(*([token] if token else []), *before),
         )
 
     def _credentials(
-        self, prepare: command.local.Command | None, before: list[pulumi.Resource]
+        self, prepare: command.local.Command | None, before: list[pulumi.Input[pulumi.Resource]]
     ) -> command.remote.Command:
         """Write what is secret: the bootstrap kubeconfig and kube-proxy's."""
         args, own = self._args, self._token

@@ -21,7 +21,8 @@ def _input(value: float, unit: str, meaning: str, source: str) -> Any:
 
 
 _OURS = "[benchmarks](benchmarks.md)"
-_TRIED = "measured for this page, below"
+_ESTIMATE = "an estimate, not measured"
+_SIMULATED = "three simulated nodes, stand-ins"
 _CHOSEN = "chosen"
 _KCM = "kube-controller-manager 1.37, default of"
 _APF = "kube-apiserver 1.37, default of"
@@ -38,14 +39,13 @@ class Inputs:
     resources: float = _input(11, "a node", "resources", _OURS)
     state_kb: float = _input(106, "kB a node", "state", _OURS)
     state_gzip_kb: float = _input(35, "kB a node", "state, compressed", _OURS)
-    create_cpu: float = _input(2.2, "s a node", "processor time of a join", _TRIED)
-    unchanged_cpu_ms: float = _input(13, "ms a resource", "the same, nothing to do", _TRIED)
-    start_cpu: float = _input(4, "s a stack", "the same, of starting", _TRIED)
-    join_wait: float = _input(7, "s a node", "a join from its first step to its last", _TRIED)
-    write_ms_per_mb: float = _input(25, "ms a MB", "writing the state, not compressed", _TRIED)
-    join_requests: float = _input(20, "a node", "API requests of a join by us", _TRIED)
+    create_cpu: float = _input(2, "s a node", "processor time of a join", _SIMULATED)
+    unchanged_cpu_ms: float = _input(13, "ms a resource", "the same, nothing to do", _ESTIMATE)
+    start_cpu: float = _input(4, "s a stack", "the same, of starting", _SIMULATED)
+    write_ms_per_mb: float = _input(25, "ms a MB", "writing the state, not compressed", _ESTIMATE)
+    join_requests: float = _input(20, "a node", "API requests of a join by us", _ESTIMATE)
     certificates: float = _input(2, "a node", "certificates of a join", "client and serving")
-    request_kb: float = _input(3, "kB", "one certificate request as the API gives it", _TRIED)
+    request_kb: float = _input(3, "kB", "one certificate request as the API gives it", _ESTIMATE)
     request_hours: float = _input(
         1, "h", "how long an issued one stays", f"{_KCM} the cleaner (`approvedExpiration`)"
     )

@@ -7,8 +7,8 @@ flag() {
   tr '\0' '\n' <"/proc/$k/cmdline" | sed -nE "/^--?$w=/{s/^[^=]*=//;p};/^--?$w\$/{n;p}" | tail -n 1
 }
 
-# identity KUBECONFIG: its client certificate, then the key, as PEM, from wherever it has them.
-identity() {
+# credential KUBECONFIG: its client certificate, then the key, as PEM, from wherever it has them.
+credential() {
   for w in certificate key; do
     sed -nE "s/^ *client-$w(-data)?: *\"?([^\" ]+)\"? *\$/\1:\2/p" "$1" | head -n 1
   done | uniq | while IFS=: read -r w v; do

@@ -60,7 +60,7 @@ alone() {
 # known: the API server and the Node must say that it is this node; the key goes no further than curl.
 known() {
   c=$(flag kubeconfig)
-  s=$(mktemp) && exec 5>"$s" && rm "$s" && identity "$c" >&5
+  s=$(mktemp) && exec 5>"$s" && rm "$s" && credential "$c" >&5
   set -- -q -sS --http1.1 --noproxy '*' --cacert "$ca" --cert /dev/fd/5 --connect-timeout 5 -m 10
   s=$(curl "$@" -H 'Content-Type: application/json' "$server/apis/authentication.k8s.io/v1/selfsubjectreviews" \
     -d '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}' 2>&1)

@@ -2,7 +2,7 @@
 # Only where `adopt` is declared: a kubelet that somebody else set up goes on under our units, with its
 # certificate, its Node and its pods. Nothing of a life is ended. Until the new one answers all of it
 # can be taken back; .kn-kept is the kubeconfig before, .kn-orig what the host had in our places.
-theirs='' lent=''
+theirs='' lent='' bare=''
 
 # theirs: take the kubelet's identity. One that does not run gave it away in a run that was killed.
 theirs() {
@@ -13,7 +13,7 @@ theirs() {
   mkdir -p "${client%/*}" || die "cannot make ${client%/*}"
   if [ "${k:-0}" != 0 ]; then
     c=$(flag kubeconfig)
-    identity "$c" >"$n" 2>/dev/null
+    credential "$c" >"$n" 2>/dev/null
     grep -q 'BEGIN CERTIFICATE' "$n" && grep -q 'PRIVATE KEY' "$n" || {
       rm -f "$n"
       die "${c:-the kubelet that runs here} has no client certificate with its key. Nothing was changed"
@@ -31,15 +31,20 @@ theirs() {
 take() {
   [ -n "$theirs" ] || return 0
   open=1 need="$need kubelet"
-  ! exists "$conf" || { ln -f "$conf" "$conf.kn-kept" && rm "$conf"; } || die "cannot move $conf"
+  if exists "$conf"; then
+    ln -f "$conf" "$conf.kn-kept" && rm "$conf" || die "cannot move $conf"
+  else
+    bare=1
+  fi
   did="${did}adopted kubelet\n"
   # For one that answers others it asks when it starts, and membership waits for that.
   [ -e "$serving" ] || did="${did}renewed kubelet\n"
 }
 
-# untake: the copy of a certificate that is elsewhere.
+# untake: what they had elsewhere or not at all.
 untake() {
   [ -z "$lent" ] || rm -f "$client"
+  [ -z "$bare" ] || rm -f "$conf"
   [ -z "$theirs" ] || rm -f "$state/certificates"
 }
 

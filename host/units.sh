@@ -31,8 +31,8 @@ revert() {
 
 undo() {
   kept
-  untake
   [ ! -e "$journal" ] || revert
+  untake
   reload=1
   restart
   rm -f "$journal"

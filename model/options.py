@@ -326,7 +326,8 @@ class NodeOptions(Declaration):
 
 def merge_options(levels: Iterable[NodeOptions]) -> NodeOptions:
     """Merge the levels' own settings, the nearest last, over the defaults."""
-    merged = {name: getattr(NodeOptions(), name) for name in NodeOptions.model_fields}
+    defaults = NodeOptions()
+    merged = {name: getattr(defaults, name) for name in NodeOptions.model_fields}
     for level in levels:
         merged = _merge(merged, _own(level))
     return NodeOptions.model_validate(_without_null(merged), by_alias=False, by_name=True)

@@ -53,9 +53,18 @@ class Nodes(pulumi.ComponentResource):
         """
         joined, recorded = check(settings, has_ssh_key=bool(secrets.ssh_private_key))
         super().__init__(kind, name, None, opts)
-        self.outputs = declare_resources(
-            settings, secrets, joined, recorded, local_command=local_command, parent=self
-        ).outputs
+        declared = declare_resources(
+            settings,
+            secrets,
+            joined,
+            recorded,
+            local_command=local_command,
+            parent=self,
+            refusal=_refusal,
+        )
+        # The program gets its outputs when all is over, or why it is not to go on.
+        cluster = pulumi.Output.all(declared.finished, declared.outputs["cluster"])
+        self.outputs = declared.outputs | {"cluster": cluster.apply(lambda both: both[1])}
         self.register_outputs(self.outputs)
 
 

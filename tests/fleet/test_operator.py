@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,17 @@ def plane(
         answer = running.call("POST", kinds, crd)
         assert answer.status == 201, answer.body
         end = time.monotonic() + 30
-        while not running.exists("/apis/pulumi.com/v1/stacks"):
+        while not _is_served(running):
             assert time.monotonic() < end
             time.sleep(0.2)
         yield running
+
+
+def _is_served(plane: ControlPlane) -> bool:
+    # Before, the API server answers with a page that is no JSON.
+    with suppress(json.JSONDecodeError):
+        return plane.exists("/apis/pulumi.com/v1/stacks")
+    return False
 
 
 def _documents(folder: Path, capsys: pytest.CaptureFixture[str], **more: Any) -> list[Any]:

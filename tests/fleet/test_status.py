@@ -18,12 +18,14 @@ import yaml
 from kube_nodes.fleet.__main__ import main
 from kube_nodes.fleet.stack import Stack
 from kube_nodes.fleet.status import Looker
+from kube_nodes.membership.api import Api
 from kube_nodes.settings import parse_settings
 from tests.api.conftest import use_kubeconfig
 from tests.components.stacks import configuration
 from tests.fleet.backend import use_pulumi
 from tests.plugins.control_plane import ControlPlane, run_control_plane
 from tests.plugins.engine import CHECKOUT
+from tests.unit.fleets import fleet_document, pool_stack, write_fleet
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,40 @@ def test_what_is_declared_is_held_against_what_the_cluster_says(
     _join(plane, "n2")
     assert main(["status", "--stack", "prod"]) == 0
     assert "2 nodes, 2 well" in capsys.readouterr().out
+
+
+def test_a_fleet_is_told_stack_by_stack_from_one_read(
+    plane: ControlPlane,
+    stack: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _join(plane, "n1")
+    _leave(plane, "n2")
+    document = fleet_document(a=pool_stack("a", 1), b=pool_stack("b", 2))
+    values = _values(plane)
+    del values["pools"]
+    document["config"] = {f"kube-nodes:{key}": value for key, value in values.items()}
+    file = str(write_fleet(stack.parent, document))
+    paths: list[str] = []
+    get = Api.get
+
+    def note(api: Api, path: str, **query: str) -> Any:
+        paths.append(path)
+        return get(api, path, **query)
+
+    monkeypatch.setattr(Api, "get", note)
+    assert main(["fleet-status", "--fleet", file, "--json"]) == 1
+    assert paths.count("/api/v1/nodes") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {name: each["well"] for name, each in told["stacks"].items()} == {
+        "prod-shared": True,
+        "prod-a": True,
+        "prod-b": False,
+    }
+    _join(plane, "n2")
+    assert main(["fleet-status", "--fleet", file]) == 0
+    assert "prod at " in capsys.readouterr().out
 
 
 def test_another_cluster_is_no_answer(

@@ -142,7 +142,8 @@ def test_the_blocks_of_getting_started_make_a_stack(
     config = yaml.safe_load(folder.stack_file.read_text())["config"]
     uid = control_plane.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
     assert config["kube-nodes:clusterUid"] == uid
-    assert config["kube-nodes:caCertificate"] == (control_plane.directory / "ca.crt").read_text()
+    ca_certificate = (control_plane.directory / "ca.crt").read_text()
+    assert config["kube-nodes:caCertificate"].strip() == ca_certificate.strip()
     kube_proxy = config["kube-nodes:binaries"]["1.37.2"]["kubeProxy"]
     assert kube_proxy["url"] == "https://files.example/1.37.2/kube-proxy"
 

@@ -107,8 +107,6 @@ def test_a_run_in_which_a_step_fails_removes_nothing(stack: NodesStack) -> None:
     for name in steps:
         del stack.engine.variables[name]
     assert not failed.ok
-    assert "it was to fail" in failed.output
-    assert "what is declared no more was left as it is" in failed.output
     assert "delete" not in {step["op"] for step in failed.steps}
     assert stack.engine.resource("w3-units")
 

@@ -157,6 +157,21 @@ def test_only_a_node_that_adopts_has_the_shell_for_it() -> None:
     assert " foreign proxy_mode" in render_preflight_script(**asked)
 
 
+def test_what_looks_at_a_host_defines_no_function_twice_but_the_one_that_adoption_replaces() -> (
+    None
+):
+    """The later one would silently take the place of a check."""
+    rules = HostRules(adopting_unit_dir="/etc/systemd/system", runtime_socket="/run/x.sock")
+    script = render_preflight_script(
+        node_id="n1", api_server="https://192.0.2.1:6443", ca_pem="", rules=rules
+    )
+    names = re.findall(r"^(\w+)\(\) \{", script, re.MULTILINE)
+    assert [name for name in set(names) if names.count(name) > 1] == ["main_pid"]
+    names = re.findall(r"^(\w+)\(\) \{", units(adopt=True), re.MULTILINE)
+    twice = {name for name in names if names.count(name) > 1}
+    assert twice == {"theirs", "take", "untake", "taken"}
+
+
 def test_the_constant_shell_stays_small() -> None:
     empty = units(files=[])
     assert len(empty) < 14_400

@@ -58,7 +58,8 @@ class Theirs:
 
     def runs(self) -> bool:
         """Say whether their kubelet is what runs, and would after a boot."""
-        show = "systemctl show -p FragmentPath --value kubelet; systemctl is-enabled kubelet"
+        path = "$(systemctl show -p FragmentPath --value kubelet)"
+        show = f'readlink -f "{path}"; systemctl is-enabled kubelet'
         answer = self.host.sh(f"{_await(PORTS['kubelet'])}; {show}")
         return answer == "ok\n/usr/lib/systemd/system/kubelet.service\nenabled\n"
 

@@ -1,0 +1,1 @@
+"""A large fleet through the real engine: simulated hosts and kubelets, a real API server."""
