@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import cases, quick, report
+from benchmarks.command_line import exit_status
 from benchmarks.figures import (
     Sample,
     dump_baseline,
@@ -24,7 +24,6 @@ from benchmarks.tools import OTHERS, TOOLS, Tool
 from lab.errors import LabError
 from lab.lifecycle import progress
 from lab.spec import LabSpec
-from lab.tools import ToolsError
 
 _SUBNET, _BRIDGE = "10.98.250.0/24", "knbench"
 
@@ -32,16 +31,7 @@ _SUBNET, _BRIDGE = "10.98.250.0/24", "knbench"
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return its exit status."""
     options = _parser().parse_args(arguments)
-    # As Ctrl-C does: nothing of the lab may stay.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return int(options.run(options))
-    except (LabError, ToolsError, ValueError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
+    return exit_status(lambda: int(options.run(options)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ import yaml
 from benchmarks import hosts as light
 from benchmarks import report, timeline, watching
 from benchmarks.by_hand.files import write_folder
+from benchmarks.command_line import exit_status
 from benchmarks.join_report import Run, render
 from benchmarks.tools import CHECKOUT, HERE, execute
 from lab import lifecycle
@@ -34,7 +34,6 @@ from lab.errors import LabError
 from lab.files import write_atomically
 from lab.spec import LabSpec
 from lab.stack import Stack, prepare
-from lab.tools import ToolsError
 
 _SUBNET, _BRIDGE = "10.98.251.0/24", "knjoin"
 _HOSTS = ("n1", "n2")
@@ -222,19 +221,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--save", type=Path, help="keep what was measured in this file")
     parser.add_argument("--tables", type=Path, help="measure nothing: the tables of such a file")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if options.tables:
-            saved = json.loads(options.tables.read_text(encoding="utf-8"))
-            return _publish([Run(**each) for each in saved], options.page)
-        runs = measure(options, lifecycle.progress())
-    except (LabError, ToolsError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    return _publish(runs, options.page)
+    return exit_status(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.tables:
+        saved = json.loads(options.tables.read_text(encoding="utf-8"))
+        return _publish([Run(**each) for each in saved], options.page)
+    return _publish(measure(options, lifecycle.progress()), options.page)
 
 
 def _publish(runs: list[Run], page: Path | None) -> int:

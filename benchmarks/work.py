@@ -84,7 +84,7 @@ def configuration(hosts: Iterable[Host], ca: str, pods: int) -> dict[str, Any]:
         "clusterUid": _UID,
         "podCidrs": ["10.200.0.0/16"],
         "serviceCidrs": ["10.96.0.0/16"],
-        "binaries": {VERSION.removeprefix("v"): _declared_programs()},
+        "binaries": {VERSION.removeprefix("v"): declared_programs()},
         "options": {"maxPods": pods, "clusterDns": ["10.96.0.10"]},
         "pools": {
             "hosts": {
@@ -96,7 +96,7 @@ def configuration(hosts: Iterable[Host], ca: str, pods: int) -> dict[str, Any]:
     }
 
 
-def _declared_programs() -> dict[str, dict[str, str]]:
+def declared_programs() -> dict[str, dict[str, str]]:
     """Declare the stand-ins as a user declares programs: they are there, so none is fetched."""
     keys = {"kubelet": "kubelet", "kube-proxy": "kubeProxy"}
     return {

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.command_line import exit_status
 from benchmarks.scale import cluster, figures, world
 from lab import rootfs
-from lab.errors import LabError
 from lab.lifecycle import progress, require_linux_root
 from lab.plugins.install import install
-from lab.tools import ToolsError, ensure
+from lab.tools import ensure
 from lab.tools.cache import Cache, default_cache_root
 from lab.tools.debian import ensure_packages
 
@@ -30,19 +29,12 @@ _SECONDS = 3600
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return its exit status."""
     options = _parser().parse_args(arguments)
-    # As Ctrl-C does: nothing may stay.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if options.tables:
-            return _publish(options.samples, options.page)
-        status = _measure(options)
-        return status or _publish(options.samples, options.page)
-    except (LabError, ToolsError, ValueError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
+    return exit_status(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    status = 0 if options.tables else _measure(options)
+    return status or _publish(options.samples, options.page)
 
 
 def _parser() -> argparse.ArgumentParser:

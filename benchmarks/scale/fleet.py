@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from benchmarks.work import STAND_INS
+from benchmarks.work import declared_programs
 from lab import ssh
 from lab.spec import SERVICE_CIDR, LabSpec
 
@@ -111,21 +111,9 @@ def configuration(
         "clusterUid": uid,
         "podCidrs": [spec.pod_cidr],
         "serviceCidrs": [SERVICE_CIDR],
-        "binaries": {_VERSION: _programs()},
+        "binaries": {_VERSION: declared_programs()},
         "options": {"maxPods": FIRST_PODS, "clusterDns": ["10.96.0.10"]},
         "pools": pools,
-    }
-
-
-def _programs() -> dict[str, dict[str, str]]:
-    """Declare programs as a user does; no simulated host fetches them."""
-    keys = {"kubelet": "kubelet", "kube-proxy": "kubeProxy"}
-    return {
-        keys[unit]: {
-            "url": f"https://files.example/{unit}",
-            "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        }
-        for unit, text in STAND_INS.items()
     }
 
 

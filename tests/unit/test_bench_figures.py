@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import quick
+from benchmarks import join, quick
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES
 from benchmarks.figures import (
@@ -196,3 +196,13 @@ def test_the_tables_of_a_file_are_shown(tmp_path: Path, capsys: pytest.CaptureFi
 def test_one_host_is_refused_as_none_can_be_added(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--hosts", "1,2"]) == 1
     assert "give 2 or more" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_an_error_of_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert join.main(["--tables", "/nonexistent"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("bench: ")
+    assert "/nonexistent" in said
+    assert said.count("\n") == 1
