@@ -1,20 +1,32 @@
-"""The two kinds of command that a node's resources are made of, with what all of them share.
+"""The kinds of command that a node's resources are made of, with what all of them share.
 
 Only `create` and `delete` are given: an update then runs `create`, and the preview shows the
 changed text once. There are no triggers: they would replace instead of update. The command string
-is constant and short, since a failure prints it; logic and data travel on stdin.
+is constant and short, since a failure prints it. A node's logic is sent to its host once, as a
+file, and its data travel on stdin: the state holds both ends of each input, for each node.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Literal, Protocol
 
 import pulumi
 import pulumi_command as command
 
+from kube_nodes.components.files import write_atomically
 from kube_nodes.model.options import SshOptions
-from kube_nodes.render.host_script import render_receiver
+from kube_nodes.render.shell import (
+    HOST_FOLDER,
+    host_scripts,
+    host_scripts_sum,
+    render_call,
+    render_receiver,
+    render_unsend,
+)
 
 # How the operator's machine starts the code in membership/; a child of the plugin itself, so that
 # Ctrl-C reaches it.
@@ -42,6 +54,45 @@ class SshHost(Protocol):
         """User and port."""
 
 
+def send_scripts(
+    name: str,
+    host: SshHost,
+    *,
+    life: str,
+    private_key: pulumi.Input[str] | None,
+    opts: pulumi.ResourceOptions,
+) -> command.remote.CopyToRemote:
+    """Declare that a host has what its commands call; they depend on it.
+
+    Args:
+        name: the resource's name.
+        host: the host.
+        life: another one sends them again.
+        private_key: SSH key, or None for the SSH agent.
+        opts: the resource's options.
+    """
+    return command.remote.CopyToRemote(
+        name,
+        connection=_connection(host, private_key),
+        source=pulumi.FileAsset(str(_write_scripts())),
+        remote_path=f"{HOST_FOLDER}/{host_scripts_sum()}",
+        # They replace, which here is to copy again: nothing is run when the old one is deleted. A
+        # host that is another one, or is logged in to as another user, has an empty home.
+        triggers=[f"{host.ssh.user}@{host.address}", host.host_key, life],
+        opts=opts,
+    )
+
+
+@cache
+def _write_scripts() -> Path:
+    """Write what is sent to a file of the operator's: of a file the state holds the sum alone."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(home) / "kube-nodes" / f"host-scripts-{host_scripts_sum()[:16]}.sh"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, host_scripts())
+    return path
+
+
 def remote_command(
     name: str,
     host: SshHost,
@@ -49,11 +100,12 @@ def remote_command(
     *,
     private_key: pulumi.Input[str] | None,
     opts: pulumi.ResourceOptions,
-    removes: bool = False,
+    at_delete: Literal["", "remove", "unsend"] = "",
+    inlined: bool = False,
     secret_output: bool = False,
     shows: Literal["none", "stdout", "stderr"] = "none",
 ) -> command.remote.Command:
-    """Declare a script that is sent to a host and run there.
+    """Declare a script that is run on a host.
 
     Args:
         name: the resource's name.
@@ -61,26 +113,36 @@ def remote_command(
         stdin: the script; secret where it holds credentials.
         private_key: SSH key, or None for the SSH agent.
         opts: the resource's options.
-        removes: the script also knows the action `remove`, for the resource's delete.
+        at_delete: `remove`, an action of the script itself; or `unsend`, to remove what
+            send_scripts sent; or nothing.
+        inlined: the script has all that it calls in it; else send_scripts comes before.
         secret_output: what the script prints is secret.
         shows: what of its output the engine shows while it runs.
     """
-    user = host.ssh.user
+    deletes = {
+        "remove": _call(host, "remove", inlined=inlined),
+        "unsend": render_unsend(),
+    }
     if secret_output:
         secrets = pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"])
         opts = pulumi.ResourceOptions.merge(opts, secrets)
     return command.remote.Command(
         name,
         connection=_connection(host, private_key),
-        create=render_receiver(user=user, timeout_seconds=HOST_TIMEOUT_SECONDS),
-        delete=render_receiver(user=user, action="remove", timeout_seconds=HOST_TIMEOUT_SECONDS)
-        if removes
-        else None,
+        create=_call(host, "apply", inlined=inlined),
+        delete=deletes.get(at_delete),
         stdin=stdin,
         add_previous_output_in_env=False,
         logging=command.remote.Logging(shows),
         opts=opts,
     )
+
+
+def _call(host: SshHost, action: str, *, inlined: bool) -> str:
+    if inlined:
+        user = host.ssh.user
+        return render_receiver(user=user, action=action, timeout_seconds=HOST_TIMEOUT_SECONDS)
+    return render_call(action=action, timeout_seconds=HOST_TIMEOUT_SECONDS)
 
 
 def _connection(

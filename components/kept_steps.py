@@ -6,13 +6,14 @@ from collections.abc import Collection
 
 import pulumi
 
-from kube_nodes.components.commands import local_command, remote_command
+from kube_nodes.components.commands import local_command, remote_command, send_scripts
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.recorded import Recorded
 from kube_nodes.model.requests import JoinRequest, PrepareRequest
 
 # In the order in which they depend on each other; True: over SSH by the engine's own plugin.
 _STEPS = {
+    "scripts": True,
     "preflight": True,
     "binaries": False,
     "prepare": False,
@@ -21,7 +22,7 @@ _STEPS = {
     "membership": False,
     "service-check": True,
 }
-OVER_SSH = ("preflight", "binaries", "credentials", "units", "service-check")
+OVER_SSH = ("scripts", "preflight", "binaries", "credentials", "units", "service-check")
 
 
 def are_recorded(node: Node, recorded: Recorded) -> bool:
@@ -60,6 +61,8 @@ def keep_recorded(
         kept: pulumi.Resource
         if not _STEPS[step]:
             kept = local_command(name, "keep", "", local="exec false", opts=options)
+        elif step == "scripts":
+            kept = send_scripts(name, node, life="", private_key=None, opts=options)
         else:
             kept = remote_command(
                 name,

@@ -85,7 +85,8 @@ class StaticToken(pulumi.ComponentResource):
             host,
             pulumi.Output.secret(text),
             private_key=args.ssh_private_key,
-            removes=True,
+            at_delete="remove",
+            inlined=True,
             shows="stdout",
             opts=pulumi.ResourceOptions(parent=self),
         )

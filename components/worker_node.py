@@ -12,10 +12,16 @@ import pulumi
 import pulumi_command as command
 
 from kube_nodes.components.bootstrap_token import BootstrapToken
-from kube_nodes.components.commands import DEFAULT_LOCAL_COMMAND, local_command, remote_command
+from kube_nodes.components.commands import (
+    DEFAULT_LOCAL_COMMAND,
+    local_command,
+    remote_command,
+    send_scripts,
+)
 from kube_nodes.components.kept_steps import OVER_SSH, are_recorded, keep_recorded, take_away
 from kube_nodes.components.service_check import ServiceCheckTarget
 from kube_nodes.components.static_token import StaticToken
+from kube_nodes.components.unrecorded import without_stack_traces
 from kube_nodes.model.binaries import Binaries
 from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.host_output import MOST_CHARACTERS, clean, clean_lines
@@ -46,6 +52,7 @@ from kube_nodes.render.host_files import (
     route_to,
     sent_files,
 )
+from kube_nodes.render.shell import host_scripts_sum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +87,8 @@ class WorkerNodeArgs:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of that."""
-        return _sha256(self.units_text)
+        """SHA-256 of that and of the scripts: with another one the host is gone over again."""
+        return _sha256(host_scripts_sum() + self.units_text)
 
 
 class WorkerNode(pulumi.ComponentResource):
@@ -103,6 +110,7 @@ class WorkerNode(pulumi.ComponentResource):
 
     last: pulumi.Resource
 
+    @without_stack_traces()
     def __init__(
         self,
         name: str,
@@ -194,15 +202,25 @@ class WorkerNode(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
 
     def _preflight(self) -> command.remote.Command:
-        """Look at the host before anything on it, or in the cluster, is changed."""
+        """Look at the host before anything in the cluster, or on it but our scripts, is changed."""
+        node = self._args.node
+        scripts = send_scripts(
+            f"{self._name}-scripts",
+            node,
+            life=f"generation {node.generation}, reapply {node.reapply}",
+            private_key=self._args.ssh_private_key,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         return remote_command(
             f"{self._name}-preflight",
-            self._args.node,
-            render_node_preflight(self._args.cluster, self._args.node, self._args.binaries),
+            node,
+            render_node_preflight(self._args.cluster, node, self._args.binaries),
             private_key=self._args.ssh_private_key,
+            # All others have called them for the last time when this one is deleted.
+            at_delete="unsend",
             # Its notes stop nothing, so no error would show them.
             shows="stderr",
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=self._after(scripts),
         )
 
     def _find_token(self) -> tuple[BootstrapToken | None, StaticToken | None]:
@@ -303,7 +321,7 @@ class WorkerNode(pulumi.ComponentResource):
             args.node,
             pulumi.Output.secret(text),
             private_key=args.ssh_private_key,
-            removes=True,
+            at_delete="remove",
             secret_output=True,
             opts=self._after(*before),
         )
@@ -315,7 +333,7 @@ class WorkerNode(pulumi.ComponentResource):
             self._args.node,
             text,
             private_key=self._args.ssh_private_key,
-            removes=True,
+            at_delete="remove",
             opts=self._after(credentials),
         )
 

@@ -30,6 +30,7 @@ from kube_nodes.model.nodes import Node
 from kube_nodes.model.requests import DeclaredNode
 from kube_nodes.render.adoption import declared_set_ups, render_adoption_script
 from kube_nodes.render.host_files import render_node_preflight
+from kube_nodes.render.shell import inlined
 from kube_nodes.settings import Settings
 
 DESCRIPTION = "show what would change on hosts whose kubelet somebody else set up; changes nothing"
@@ -84,7 +85,9 @@ def look(settings: Settings, private_key: str | None) -> list[Candidate]:
     looks = run_on_all(nodes, lambda _: render_adoption_script(), private_key=private_key)
     checks = run_on_all(
         nodes,
-        lambda node: render_node_preflight(settings.cluster, node, settings.binaries_of(node)),
+        lambda node: inlined(
+            render_node_preflight(settings.cluster, node, settings.binaries_of(node))
+        ),
         private_key=private_key,
     )
     wanted = {node.id for node in settings.nodes if node.adopts}

@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kube_nodes.components.files import write_atomically
 from kube_nodes.fleet import host_keys
 from kube_nodes.fleet.discovery import Discovered, discover
 from kube_nodes.fleet.errors import FleetError
@@ -280,19 +279,6 @@ def render_file(values: Mapping[str, Any], before: str) -> str:
     config = {f"{NAMESPACE}:{key}": value for key, value in values.items()}
     text = yaml.dump({"config": config}, Dumper=_Dumper, sort_keys=False, width=200)
     return f"{_SCHEMA}{before}{text}"
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _tell(stack: str, file: Path, answers: Answers, keys: Mapping[str, str]) -> None:

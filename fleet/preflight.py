@@ -23,6 +23,7 @@ from kube_nodes.model.machine import Machine, parse_facts
 from kube_nodes.model.nodes import Node
 from kube_nodes.model.version_skew import find_skews
 from kube_nodes.render.host_files import render_node_preflight
+from kube_nodes.render.shell import inlined
 from kube_nodes.settings import Settings
 
 DESCRIPTION = "look at every host and at the cluster before an up; changes nothing"
@@ -46,7 +47,9 @@ def look(stack: Stack) -> list[Finding]:
     settings = stack.settings
     answers = run_on_all(
         settings.reachable_nodes,
-        lambda node: render_node_preflight(settings.cluster, node, settings.binaries_of(node)),
+        lambda node: inlined(
+            render_node_preflight(settings.cluster, node, settings.binaries_of(node))
+        ),
         private_key=stack.ssh_private_key,
     )
     machines = {answer.node: parse_facts(answer.stdout) for answer in answers}

@@ -24,7 +24,7 @@ from kube_nodes.membership.ssh import (
 from kube_nodes.model.host_output import clean_lines
 from kube_nodes.model.nodes import Node
 from kube_nodes.render.host_files import route_to
-from kube_nodes.render.host_script import render_receiver
+from kube_nodes.render.shell import render_receiver
 
 # What a fleet's hosts may print together must fit into memory; a script here prints a few kB.
 MOST_BYTES = 1_000_000

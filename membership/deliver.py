@@ -21,7 +21,7 @@ from kube_nodes.model.host_output import clean, clean_lines
 from kube_nodes.model.requests import DeliverRequest
 from kube_nodes.model.routes import SentFile
 from kube_nodes.render.delivery import render_append, render_delivery, render_recall
-from kube_nodes.render.host_script import render_receiver
+from kube_nodes.render.shell import render_receiver
 
 _CHUNK_BYTES = 256 * 1024
 _MOST_BYTES = 10_000

@@ -9,8 +9,9 @@ from kube_nodes.model.cluster import Cluster
 from kube_nodes.model.nodes import Node
 from kube_nodes.render import paths
 from kube_nodes.render.host_files import node_files
-from kube_nodes.render.host_script import KUBE_PROXY, KUBELET, constant_shell
+from kube_nodes.render.host_script import KUBE_PROXY, KUBELET
 from kube_nodes.render.quoting import shell_word
+from kube_nodes.render.shell import constant_shell
 
 _SHELL = ("inspect", "foreign", "running")
 

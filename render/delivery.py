@@ -11,10 +11,9 @@ from kube_nodes.render.host_script import (
     PATH,
     SUM,
     _checked,
-    as_user,
-    constant_shell,
 )
 from kube_nodes.render.quoting import shell_word
+from kube_nodes.render.shell import as_user, constant_shell
 
 
 def render_delivery(node_id: str, files: Iterable[SentFile]) -> str:

@@ -1,20 +1,20 @@
-"""Render what runs on a node: the receiver (a command string) and the scripts it gets on stdin.
+"""Render the scripts that run on a node.
 
-A script is the constant shell of host/ without comments and indentation, then one line of data a
-setting, file or binary; file contents stand in quoted here-documents, so that a preview shows
-their changed lines. The text is deterministic: it is stored in the state and compared on each run.
+A script is one line of data a setting, file or binary, and the name of what is called in host/
+(shell.py brings it to the host); file contents stand in quoted here-documents, so that a preview
+shows their changed lines. The text is deterministic: it is stored in the state, twice, and compared
+on each run.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files as package_files
 from itertools import takewhile
 from string import ascii_letters
 
 from kube_nodes.render.preflight import NO_RULES, HostRules
 from kube_nodes.render.quoting import shell_word
+from kube_nodes.render.shell import constant_shell, use
 
 NODE_ID = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 PATH = re.compile(r"(/[A-Za-z0-9_@%+=:,-][A-Za-z0-9._@%+=:,-]*)+")
@@ -110,40 +110,12 @@ class Binary:
     restarts: tuple[str, ...] = ()
 
 
-_NO_SUDO = (
-    "sudo: refused; files and units are root's;"
-    " log in as root, or give this user sudo without a password"
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Directory:
     """A folder with its mode."""
 
     path: str
     mode: str = "0755"
-
-
-def render_receiver(
-    *, user: str = "root", action: str = "apply", timeout_seconds: int = 600
-) -> str:
-    """Return the command string that saves stdin and runs it with `action` (apply or remove)."""
-    if action not in ("apply", "remove"):
-        raise ValueError(f"action: {action!r} is not apply or remove")
-    text = " ".join(constant_shell("receiver").splitlines())
-    text = text.replace("SECONDS", str(int(timeout_seconds))).replace("ACTION", action)
-    return as_user(user, text)
-
-
-def as_user(user: str, text: str) -> str:
-    """Return the command string that runs shell text as root, whoever logs in."""
-    if user == "root":
-        return f"exec sh -c {shell_word(text)}"
-    # Where sudo refuses, stdin is still to be read, or its message is lost; it has no remedy.
-    return (
-        f"sudo -n sh -c {shell_word(text)} || {{ rc=$?; cat >/dev/null;"
-        f" sudo -n true 2>/dev/null || echo {shell_word(_NO_SUDO)} >&2; exit $rc; }}"
-    )
 
 
 def render_units_script(
@@ -176,12 +148,17 @@ def render_units_script(
         "generation": str(int(generation)),
         "server": _checked(URL, api_server, "api_server"),
     }
+    # An epoch above the first is compared with the host's; the first is no renewal.
+    renewal = certificate_epoch > 1
     parts = [
         _header("units", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root),
         *_settings(life),
-        *(constant_shell(name) for name in UNITS_SHELL),
-        *_renewal(certificate_epoch),
-        *(constant_shell(name) for name in ("foreign", "take_over") if adopt),
+        *_settings({"epoch": str(int(certificate_epoch))} if renewal else {}),
+        use(
+            *UNITS_SHELL,
+            *(("renewal",) if renewal else ()),
+            *(("foreign", "take_over") if adopt else ()),
+        ),
         # What can fail for reasons of others, downloads, comes before an earlier life is ended.
         "begin\n",
         *(_binary(binary, units) for binary in sorted(binaries, key=lambda each: each.path)),
@@ -223,8 +200,7 @@ def render_credentials_script(
             "credentials", node_id, reapply, units, wait_seconds=wait_seconds, root=kubelet_root
         ),
         *_settings({"generation": str(int(generation))}),
-        *(constant_shell(name) for name in ("base", "credentials")),
-        constant_shell("token") if token_end is not None else "",
+        use("base", "credentials", *(("token",) if token_end is not None else ())),
         "begin\n",
         *_files(files, units),
         *([_heredoc(f"vouch {_path(vouched)}", ca_pem, "ca_pem")] if vouched else []),
@@ -268,12 +244,11 @@ def render_preflight_script(
         settings["programs"] = " ".join(programs)
     parts = [
         *_settings(settings | rules.settings()),
-        *([constant_shell("version"), constant_shell("preflight_programs")] if own else []),
-        constant_shell("preflight"),
-        *(constant_shell(f"preflight_{each}") for each in runtime),
-        *(
-            constant_shell(name)
-            for name in ("preflight_place", *adopting, "proxy_mode", *proxy.shell)
+        use(
+            *(("version", "preflight_programs") if own else ()),
+            "preflight",
+            *(f"preflight_{each}" for each in runtime),
+            *("preflight_place", *adopting, "proxy_mode", *proxy.shell),
         ),
         _heredoc(f"main {' '.join(checks)}", ca_pem, "ca_pem"),
     ]
@@ -300,7 +275,7 @@ def render_service_check_script(
     }
     parts = [
         *_settings(settings),
-        constant_shell("service_check"),
+        use("service_check"),
         _heredoc("ask", ca_pem, "ca_pem"),
     ]
     return _closed(parts, "")
@@ -321,7 +296,9 @@ def render_token_file_script(*, host_id: str, owner: str, file: str, user: str, 
     parts = [
         "action=$1\n",
         *_settings(settings),
-        *(constant_shell(name) for name in ("base", "token_file")),
+        # A host of the control plane gets no scripts to keep.
+        constant_shell("base"),
+        constant_shell("token_file"),
         "begin\n",
         _heredoc("own", line, "line"),
     ]
@@ -336,14 +313,6 @@ def _proxy_settings(proxy: ProxyNeeds) -> dict[str, str]:
         "conntrack": "yes" if proxy.conntrack else "no",
         "scheduler": _checked(UNIT, proxy.scheduler, "ipvs.scheduler"),
     }
-
-
-@cache
-def constant_shell(name: str) -> str:
-    """Return host/<name>.sh without comments, blank lines and indentation, which cost twice."""
-    source = (package_files("kube_nodes") / "host" / f"{name}.sh").read_text(encoding="utf-8")
-    lines = (line.strip() for line in source.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
 
 
 def _header(
@@ -374,11 +343,6 @@ def _header(
 
 def _settings(settings: dict[str, str]) -> list[str]:
     return [f"{name}={shell_word(value)}\n" for name, value in settings.items()]
-
-
-def _renewal(epoch: int) -> list[str]:
-    """Let an epoch above the first be compared with the host's; the first is no renewal."""
-    return [*_settings({"epoch": str(int(epoch))}), constant_shell("renewal")] if epoch > 1 else []
 
 
 def _directories(directories: Iterable[Directory]) -> list[str]:

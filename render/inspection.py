@@ -10,8 +10,8 @@ from kube_nodes.model.expectation import Expectation, ExpectedFile, ExpectedNetw
 from kube_nodes.model.journal import PATTERN
 from kube_nodes.model.network_checks import POD, SERVICE
 from kube_nodes.render import paths
-from kube_nodes.render.host_script import constant_shell
 from kube_nodes.render.quoting import shell_word
+from kube_nodes.render.shell import constant_shell
 
 
 def render_inspection_script(expected: Expectation, *, drift: bool = False) -> str:

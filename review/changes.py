@@ -18,8 +18,8 @@ _KUBELET = "kubelet"
 AROUND = "the script around the files"
 # As components/worker_node.py declares them; the engine's own order differs from run to run.
 _PARTS = (
-    "preflight", "binaries", "token-id", "token-secret", "token", "prepare", "credentials",
-    UNITS, MEMBERSHIP, "service-check",
+    "scripts", "preflight", "binaries", "token-id", "token-secret", "token", "prepare",
+    "credentials", UNITS, MEMBERSHIP, "service-check",
 )  # fmt: skip
 
 

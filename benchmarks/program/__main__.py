@@ -9,26 +9,29 @@ from pathlib import Path
 import pulumi
 
 from benchmarks import work
-from kube_nodes.components.commands import remote_command
+from kube_nodes.components.commands import remote_command, send_scripts
 from kube_nodes.settings import read_settings
 
 settings = read_settings()
 credentials = work.Credentials.read(Path(os.environ["BENCHMARK_CREDENTIALS"]))
 for node in settings.nodes:
+    scripts = send_scripts(
+        f"{node.id}-scripts", node, life="", private_key=None, opts=pulumi.ResourceOptions()
+    )
     secret_files = remote_command(
         f"{node.id}-credentials",
         node,
         pulumi.Output.secret(work.credentials_script(settings, node, credentials)),
         private_key=None,
-        removes=True,
+        at_delete="remove",
         secret_output=True,
-        opts=pulumi.ResourceOptions(),
+        opts=pulumi.ResourceOptions(depends_on=[scripts]),
     )
     remote_command(
         f"{node.id}-units",
         node,
         work.units_script(settings, node),
         private_key=None,
-        removes=True,
+        at_delete="remove",
         opts=pulumi.ResourceOptions(depends_on=[secret_files]),
     )

@@ -31,6 +31,7 @@ PermitRootLogin prohibit-password
 AuthorizedKeysFile /srv/authorized_keys
 LogLevel ERROR
 LoginGraceTime 60
+Subsystem sftp /usr/lib/openssh/sftp-server
 """
 
 

@@ -21,22 +21,36 @@ result() {
 }
 
 host=$1
+# Its home; what is sent to it once goes there as it would anywhere.
+cd "$here" || exit
+case $SSH_ORIGINAL_COMMAND in
+*sftp-server)
+  exec "$SSH_ORIGINAL_COMMAND"
+  ;;
+*' rm -rf .kube-nodes')
+  cat >/dev/null
+  exec rm -rf .kube-nodes
+  ;;
+esac
 machine=$(cat "$here/machine-id") || die "is no host here"
 cat >"$new" || die "cannot save the script"
 [ "$(tail -n 1 "$new")" = "# end" ] || die "the script arrived cut short"
+# shellcheck disable=SC2016
 case $SSH_ORIGINAL_COMMAND in
-*" apply'") action=apply ;;
-*" remove'") action=remove ;;
-*) die "this is not the receiver's command" ;;
+*' $f apply '*) action=apply ;;
+*' $f remove '*) action=remove ;;
+*) die "this is not a command of this project" ;;
 esac
-part=$(sed -n 's/^part=//p; s/^accept=.*/check/p; s/^tools=.*/preflight/p; /^umask/q; /^[a-z_]*()/q' "$new")
+sum=${SSH_ORIGINAL_COMMAND#*s=}
+[ -f ".kube-nodes/${sum%% *}" ] || die "was not sent what this command calls"
+part=$(sed -n 's/^part=//p; s/^accept=.*/check/p; s/^tools=.*/preflight/p; /^use /q' "$new")
 case $action.$part in
 apply.preflight)
   echo "fact machine-id $machine"
   echo ok
   ;;
 apply.check)
-  sed -n "s/^run=/run /p; /^[a-z_]*()/q" "$new"
+  sed -n "s/^run=/run /p; /^use /q" "$new"
   echo ok
   ;;
 apply.credentials)

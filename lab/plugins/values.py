@@ -18,6 +18,7 @@ from google.protobuf import struct_pb2
 SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
 SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark, no password
 OUTPUT_MARK = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+ASSET_MARK = "c44067f5952c0a294b673a41bacd8c17"
 
 # One mark per type; all mean "not known during this preview"
 # (pulumi/pulumi sdk/go/common/resource/plugin/rpc.go). The second is the one we send.
@@ -62,6 +63,18 @@ class Secret:
     value: Value = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Asset:
+    """A file of the operator's; two of the same content are equal wherever they lie.
+
+    Source: pulumi/pulumi sdk/go/common/resource/asset/asset.go `Equals`.
+    """
+
+    path: str = field(compare=False)
+    hash: str
+    """SHA-256, which the engine adds."""
+
+
 def from_struct(struct: struct_pb2.Struct) -> Properties:
     """Read a map of properties from the wire."""
     return {key: from_value(value) for key, value in struct.fields.items()}
@@ -92,6 +105,9 @@ def _from_marked_struct(struct: struct_pb2.Struct) -> Value:
         known = from_value(struct.fields["value"]) if "value" in struct.fields else UNKNOWN
         is_secret = "secret" in struct.fields and struct.fields["secret"].bool_value
         return secret(known) if is_secret else known
+    if signature == ASSET_MARK and "path" in struct.fields:
+        named = from_struct(struct)
+        return Asset(path=named["path"], hash=named.get("hash") or "")
     return from_struct(struct)
 
 
@@ -122,6 +138,9 @@ def to_value(value: Value) -> struct_pb2.Value:
 def _to_nested_value(value: Value) -> struct_pb2.Value:
     if isinstance(value, Secret):
         marked = {SIGNATURE_KEY: SECRET_MARK, "value": value.value}
+        return struct_pb2.Value(struct_value=to_struct(marked))
+    if isinstance(value, Asset):
+        marked = {SIGNATURE_KEY: ASSET_MARK, "path": value.path, "hash": value.hash}
         return struct_pb2.Value(struct_value=to_struct(marked))
     if isinstance(value, Mapping):
         return struct_pb2.Value(struct_value=to_struct(value))

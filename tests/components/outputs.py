@@ -47,7 +47,7 @@ def make_outputs(type_: str, name: str, inputs: dict[str, Any]) -> dict[str, Any
     if type_.startswith("command:"):
         stdout = f"run {uuid5(NAMESPACE_DNS, name)}\nan answer\n"
         stdout += _TOLD.get(name.partition("-")[2], "")
-        if inputs["create"].endswith(" sign"):
+        if inputs.get("create", "").endswith(" sign"):
             stdout = _signed(json.loads(inputs["stdin"])["request_pem"], name)
         return {"stdout": stdout, "stderr": ""}
     made: dict[str, dict[str, Any]] = {

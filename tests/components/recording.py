@@ -135,7 +135,10 @@ class _Monitor(mocks.MockMonitor):
         urn = f"{request.parent or 'urn:pulumi:test'}${request.type}::{request.name}"
         if request.type == "pulumi:pulumi:Stack":
             return resource_pb2.RegisterResourceResponse(urn=urn)
-        inputs = rpc.deserialize_properties(request.object)
+        inputs = {
+            key: {"path": value.path} if isinstance(value, pulumi.FileAsset) else value
+            for key, value in rpc.deserialize_properties(request.object).items()
+        }
         resource = _read(request, urn, inputs)
         assert resource.key not in self._graph.resources, f"{resource.key} is declared twice"
         self._graph.resources[resource.key] = resource

@@ -15,7 +15,8 @@ from tests.configurations import materials, merge, right_configuration
 Stack = Callable[[], Graph]
 
 # What a node that runs a kubelet consists of, without its token's own parts.
-STEPS = ("preflight", "prepare", "credentials", "units", "membership", "service-check")
+COMMANDS = ("preflight", "prepare", "credentials", "units", "membership", "service-check")
+STEPS = ("scripts", *COMMANDS)
 
 
 def node(number: int, **more: Any) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from tests.components.recording import Graph, declare, opened
 from tests.components.stacks import configuration, node, of_node
 from tests.configurations import certificate, materials
 
-_SSH = {"n1-preflight", "n1-credentials", "n1-units", "n1-service-check"}
+_COMMANDS = {"n1-preflight", "n1-credentials", "n1-units", "n1-service-check"}
+# The scripts are sent again to what may be another host.
+_SSH = _COMMANDS | {"n1-scripts"}
 # Membership asks the host why its Node does not come.
 _WAY = _SSH | {"n1-membership"}
 _API = {"n1-prepare", "n1-membership"}
@@ -40,9 +42,14 @@ _ROWS: list[tuple[str, dict[str, Any], set[str], set[str]]] = [
         "`generation`",
         {"generation": 2},
         {"generation"},
-        {"n1-credentials", "n1-units", *_API, *_TOKEN},
+        {"n1-scripts", "n1-credentials", "n1-units", *_API, *_TOKEN},
     ),
-    ("`reapply`", {"reapply": 1}, set(), {"n1-prepare", "n1-credentials", "n1-units"}),
+    (
+        "`reapply`",
+        {"reapply": 1},
+        set(),
+        {"n1-scripts", "n1-prepare", "n1-credentials", "n1-units"},
+    ),
     (
         "`kubeletCertificateEpoch`",
         {"options": {"kubeletCertificateEpoch": 2}},
@@ -87,8 +94,8 @@ def test_the_host_key_and_the_way_there_are_all_that_a_connection_changes() -> N
     before = declare(configuration(1, 2))
     for change in ({"hostKey": node(9)["hostKey"]}, {"options": {"ssh": {"port": 2222}}}):
         found = changed(before, declare(configuration(1, 2, **of_node("n1", **change))))
-        assert {key: names for key, names in found.items() if key in _SSH} == {
-            step: {"connection"} for step in _SSH
+        assert {key: names for key, names in found.items() if key in _COMMANDS} == {
+            step: {"connection"} for step in _COMMANDS
         }
 
 

@@ -41,6 +41,7 @@ _STACK = {
 }
 _PROXY_NODE = {
     "WorkerNode {}": "kube-nodes:index:WorkerNode",
+    "{}-scripts": "command:remote:CopyToRemote",
     "{}-preflight": REMOTE,
     "{}-credentials": REMOTE,
     "{}-units": REMOTE,

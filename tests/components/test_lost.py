@@ -12,7 +12,7 @@ from tests.components.recording import Graph, declare, opened
 from tests.components.stacks import STEPS, configuration, of_node, two
 
 # Of a node that joined, beside what has no host: its tokens, prepare and membership.
-_OVER_SSH = ("preflight", "credentials", "units", "service-check")
+_OVER_SSH = ("scripts", "preflight", "credentials", "units", "service-check")
 _LOST = of_node("n1", lost=True)
 
 

@@ -77,7 +77,8 @@ def test_one_node_is_opened_with_each_step_after_what_it_needs_and_no_more() -> 
     assert opened
     after = {step.title: {_name(key) for key in step.after} for step in opened.steps}
     assert after == {
-        "preflight": set(),
+        "scripts": set(),
+        "preflight": {"n1-scripts"},
         "token-id": set(),
         "token-secret": set(),
         "token": {"n1-token-id"},

@@ -85,7 +85,7 @@ def test_labels_taints_and_version_are_open() -> None:
 def test_every_connection_is_secret_and_checks_the_hosts_key(stack: Stack) -> None:
     graph = stack()
     for key, resource in graph.resources.items():
-        if resource.type == "command:remote:Command":
+        if resource.type.startswith("command:remote:"):
             assert is_secret(resource.inputs["connection"]), key
             connection = opened(resource.inputs["connection"])
             assert connection["hostKey"].startswith("ssh-ed25519 ")
@@ -101,7 +101,7 @@ def test_with_an_ssh_key_it_is_in_every_connection_and_nowhere_else() -> None:
     key = SECRETS["sshPrivateKey"]
     for resource in with_secrets().resources.values():
         inputs = opened(resource.inputs)
-        if resource.type == "command:remote:Command":
+        if resource.type.startswith("command:remote:"):
             assert inputs.pop("connection")["privateKey"] == key
         assert _found(json.dumps(inputs)).count(max(key.splitlines(), key=len)) == 0
 

@@ -6,7 +6,6 @@ import copy
 import re
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kube_nodes.model.binaries import Binaries
@@ -20,7 +19,6 @@ from kube_nodes.render.host_files import (
     render_node_service_check,
     render_node_units,
 )
-from kube_nodes.render.host_script import constant_shell
 from kube_nodes.settings import parse_settings
 from tests.configurations import merge, right_configuration
 
@@ -38,7 +36,6 @@ _BINARIES = Binaries.model_validate(
 LAYOUT = LayoutOptions()
 KUBELET_UNIT = paths.kubelet_unit(LAYOUT)
 KUBE_PROXY_UNIT = paths.kube_proxy_unit(LAYOUT)
-_SHELL = Path(__file__).parents[2] / "host"
 
 _FULL = {
     "ssh": {"user": "admin", "port": 2222},
@@ -170,13 +167,6 @@ def rendered(case: str, version: str = VERSIONS[-1]) -> Rendered:
             runs=("6f1c7b0e",),
         ),
     )
-
-
-def folded(script: str) -> str:
-    """Replace the constant shell by the names of its files: it has tests of its own."""
-    for path in sorted(_SHELL.glob("*.sh")):
-        script = script.replace(constant_shell(path.stem), f"# … host/{path.name} …\n")
-    return script
 
 
 def written_files(script: str) -> dict[str, str]:

@@ -22,7 +22,6 @@ from tests.golden.nodes import (
     LAYOUT,
     TOKEN,
     VERSIONS,
-    folded,
     rendered,
     written_files,
 )
@@ -32,13 +31,13 @@ _EVERY_CASE = pytest.mark.parametrize("case", CASES)
 
 
 def _scripts(case: str, version: str = VERSIONS[-1]) -> dict[str, str]:
-    """Give what arrives on a host's stdin, step by step; the constant shell only by its names."""
+    """Give what arrives on a host's stdin, step by step."""
     now = rendered(case, version)
     return {
-        "1-preflight.sh": folded(now.preflight),
-        "2-credentials.sh": folded(now.credentials),
-        "3-units.sh": folded(now.units),
-        "4-service-check.sh": folded(now.service_check),
+        "1-preflight.sh": now.preflight,
+        "2-credentials.sh": now.credentials,
+        "3-units.sh": now.units,
+        "4-service-check.sh": now.service_check,
     }
 
 
@@ -170,7 +169,7 @@ def test_a_proxy_only_host_gets_nothing_of_a_kubelet() -> None:
     }
     assert paths.kubelet_binary(LAYOUT) not in now.units
     assert "\nfail_swap_on=no\n" in now.preflight
-    assert "socket" not in folded(now.preflight), "it needs no container runtime"
+    assert "socket" not in now.preflight, "it needs no container runtime"
 
 
 @pytest.mark.parametrize(("case", "version"), [("full-1.36", 2), ("full-1.37", 3)])

@@ -17,6 +17,7 @@ from kube_nodes.model.nodes import Node
 from kube_nodes.model.versions import NEWEST_MINOR, OLDEST_MINOR
 from kube_nodes.render import paths
 from kube_nodes.render.host_files import render_node_credentials, render_node_units
+from kube_nodes.render.shell import inlined
 from kube_nodes.settings import parse_settings
 from tests.cis import CHECKS, File, KnownNode, failed_checks
 from tests.configurations import merge, right_configuration
@@ -84,7 +85,7 @@ def _known(credentials: str, units: str) -> KnownNode:
     }
     # The receiver's script gives every file that it puts to root, and the kubelet runs as root and
     # writes its kubeconfig with mode 0600 (WriteToFile of k8s.io/client-go/tools/clientcmd).
-    assert "chown 0:0" in units and "User=" not in files[KUBELET_UNIT]
+    assert "chown 0:0" in inlined(units) and "User=" not in files[KUBELET_UNIT]
     assert flags["--kubeconfig"] == "/etc/kubernetes/kubelet.conf"
     known = {name: modes[path] for name, path in names.items() if path in modes}
     return KnownNode(

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from lab.plugins.install import wanted, write_stand_in
+from lab.plugins.values import SECRET_MARK, SIGNATURE_KEY
 from lab.tools.cache import default_cache_root
 from lab.tools.pins import PULUMI_VERSION
 
@@ -202,7 +203,7 @@ class Engine:
 
 def is_secret(value: Any) -> bool:
     """Tell whether a value in a state is stored as a secret."""
-    return isinstance(value, dict) and "4dabf18193072939515e22adb298388d" in value
+    return isinstance(value, dict) and value.get(SIGNATURE_KEY) == SECRET_MARK
 
 
 def plain(value: Any) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from asyncio.subprocess import PIPE
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,12 @@ class SshServer:
     Args:
         users_key: the public key that may log in, as `root` alone.
         password: accepted beside the key.
+        home: the folder where a command begins, and what SFTP shows; without one there is no SFTP.
     """
 
-    def __init__(self, users_key: Any, password: str | None = None) -> None:
+    def __init__(
+        self, users_key: Any, password: str | None = None, home: Path | None = None
+    ) -> None:
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self.connections = 0
         self.logins: list[str] = []
@@ -27,6 +32,7 @@ class SshServer:
         self.port = 0
         self._users_key = users_key.export_public_key()
         self._password = password
+        self._home = home
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -63,7 +69,8 @@ class SshServer:
             server_factory=lambda: _Login(self),
             server_host_keys=[self.host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(self._users_key.decode()),
-            process_factory=_run,
+            process_factory=partial(_run, self._home),
+            sftp_factory=partial(_Files, self._home) if self._home else None,
             encoding=None,
         )
         self.port = self._listener.get_port()
@@ -109,9 +116,16 @@ class _Login(asyncssh.SSHServer):
         return True  # as a proxy
 
 
-async def _run(process: Any) -> None:
+class _Files(asyncssh.SFTPServer):
+    """The files of a home."""
+
+    def __init__(self, home: Path, channel: Any) -> None:
+        super().__init__(channel, chroot=os.fsencode(home))
+
+
+async def _run(home: Path | None, process: Any) -> None:
     child = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", process.command, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        "/bin/sh", "-c", process.command, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=home
     )
     # A command that only exits leaves its stdin unread, however slow this machine is.
     reads = not process.command.startswith("exit ")

@@ -6,6 +6,7 @@ what the engine knows of the state is its own.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from types import SimpleNamespace
 import pulumi
 from pulumi_command import local
 
-from kube_nodes.components.commands import local_command, remote_command
+from kube_nodes.components.commands import local_command, remote_command, send_scripts
 from kube_nodes.components.kept_steps import OVER_SSH, keep_recorded
 from kube_nodes.components.recorded import read_recorded
 from kube_nodes.model.options import SshOptions
@@ -43,10 +44,18 @@ class WorkerNode(pulumi.ComponentResource):
         ssh = SshOptions(port=declared["port"])
         host = SimpleNamespace(id=name, address="127.0.0.1", host_key=declared["key"], ssh=ssh)
         key = config.require("privateKey")
-        after = []
         if declared["lost"]:
             keep_recorded(self, host, recorded, OVER_SSH, retain=True)
         else:
+            after = [
+                send_scripts(
+                    f"{name}-scripts",
+                    host,
+                    life="",
+                    private_key=key,
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+            ]
             for step in ("preflight", "credentials", "units", "service-check"):
                 fails = "exit 3" if declared.get("fails") == step else "true"
                 script = f'{fails}; echo "$1 {name}-{step}" >>{config.require("log")}\\n# end\\n'
@@ -55,7 +64,7 @@ class WorkerNode(pulumi.ComponentResource):
                     host,
                     script,
                     private_key=key,
-                    removes=step in ("credentials", "units"),
+                    at_delete="remove" if step in ("credentials", "units") else "",
                     secret_output=step == "credentials",
                     opts=pulumi.ResourceOptions(parent=self, depends_on=after),
                 )
@@ -86,7 +95,9 @@ class Fleet:
     def declare(self, name: str, **changes: Any) -> None:
         """Declare a node, or change it; its host starts with it."""
         if name not in self.servers:
-            self.servers[name] = SshServer(USERS_KEY).__enter__()
+            # A machine that takes another one's place has nothing of it.
+            home = tempfile.mkdtemp(dir=self.log.parent)
+            self.servers[name] = SshServer(USERS_KEY, home=Path(home)).__enter__()
         server = self.servers[name]
         known = {"port": server.port, "key": server.host_key_line, "lost": False}
         self.declared[name] = {**known, **self.declared.get(name, {}), **changes}
@@ -133,10 +144,10 @@ def test_a_lost_host_is_never_reached_and_goes_without_it(fleet: Fleet) -> None:
     fleet.die("n1")
     fleet.declare("n1", lost=True)
     preview = fleet.engine.preview("--diff")
-    assert preview.changes == {"update": 2, "same": 10}, preview.output
+    assert preview.changes == {"update": 2, "same": 12}, preview.output
     assert preview.step("n1-membership")["op"] == "update"
     run, ran = fleet.up()
-    assert (run.changes, ran) == ({"update": 2, "same": 10}, [])
+    assert (run.changes, ran) == ({"update": 2, "same": 12}, [])
     for step in STEPS:
         assert fleet.engine.resource(f"n1-{step}")["retainOnDelete"] is True
     # What the host was given is still on record, secret as before.
@@ -146,7 +157,7 @@ def test_a_lost_host_is_never_reached_and_goes_without_it(fleet: Fleet) -> None:
 
     fleet.remove("n1")
     run, ran = fleet.up()
-    assert (run.changes, ran) == ({"delete": 6, "same": 6}, [])
+    assert (run.changes, ran) == ({"delete": 7, "same": 7}, [])
     assert "::n1" not in fleet.engine.state_text()
 
 
@@ -170,13 +181,13 @@ def test_a_host_that_was_lost_half_way_and_one_that_never_joined(fleet: Fleet) -
     fleet.die("n4")
     run, ran = fleet.up()
     assert ran == []
-    assert run.changes == {"create": 3, "update": 1, "same": 14}
+    assert run.changes == {"create": 3, "update": 1, "same": 17}
     there = {step for step in STEPS if f"::n3-{step}" in fleet.engine.state_text()}
     assert there == {"preflight", "credentials"}
     fleet.remove("n3")
     fleet.remove("n4")
     run, ran = fleet.up()
-    assert (run.changes, ran) == ({"delete": 6, "same": 12}, [])
+    assert (run.changes, ran) == ({"delete": 7, "same": 14}, [])
 
 
 def test_a_new_machine_takes_its_place_when_it_is_lost_no_more(fleet: Fleet) -> None:
@@ -187,7 +198,8 @@ def test_a_new_machine_takes_its_place_when_it_is_lost_no_more(fleet: Fleet) -> 
     fleet.declare("n1")
     run, ran = fleet.up()
     assert ran == [f"apply n1-{step}" for step in STEPS]
-    assert run.changes == {"update": 6, "same": 6}
+    # The scripts are sent to it, too.
+    assert run.changes["update"] == 6 and run.step("n1-scripts")["op"] == "create-replacement"
     assert "retainOnDelete" not in fleet.engine.resource("n1-units")
     fleet.remove("n1")
     _, ran = fleet.up()

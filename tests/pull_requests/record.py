@@ -1,7 +1,7 @@
 """Record real previews, and the comments of some: `python -m tests.pull_requests.record`.
 
 What is kept for tests that start nothing is cut: outputs, which repeat the inputs, dependencies,
-places in source files, and the constant shell of host/, which is the same everywhere.
+places in source files, and the sum of host/, which each change of a script changes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kube_nodes.render.host_script import constant_shell
+from kube_nodes.render.shell import host_scripts_sum
 from kube_nodes.review.markdown import render_comment
 from kube_nodes.review.preview import parse_preview
 from tests.plugins.engine import CHECKOUT
@@ -55,11 +55,7 @@ def cut(text: str) -> str:
 def _cut(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    for file in sorted((CHECKOUT / "host").glob("*.sh")):
-        shell = constant_shell(file.stem)
-        if len(shell) > 100:
-            value = value.replace(shell, f"# … host/{file.name} …\n")
-    return value
+    return value.replace(host_scripts_sum(), "…")
 
 
 if __name__ == "__main__":

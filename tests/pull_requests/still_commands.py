@@ -29,6 +29,9 @@ ANSWERS = {
 class StillCommands(CommandPlugin):
     """Commands that are recorded and not run."""
 
+    async def _copy(self, call: Call, declared: Properties) -> None:
+        """Send nothing."""
+
     async def _run(
         self, call: Call, declared: Properties, before: Properties, command: Any
     ) -> Properties:

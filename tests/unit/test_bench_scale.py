@@ -26,7 +26,7 @@ from kube_nodes.render.host_files import (
     render_node_service_check,
     render_node_units,
 )
-from kube_nodes.render.host_script import render_receiver
+from kube_nodes.render.shell import HOST_FOLDER, host_scripts_sum, render_call, render_unsend
 from kube_nodes.settings import Settings, parse_settings
 from tests.configurations import materials, right_configuration
 
@@ -143,15 +143,18 @@ class TestHost:
         """The host's own folder, beside the script that sshd runs."""
         shutil.copy(fleet.HERE / "host.sh", tmp_path)
         here = tmp_path / "hosts" / "n1"
-        here.mkdir(parents=True)
+        (here / HOST_FOLDER).mkdir(parents=True)
+        (here / HOST_FOLDER / host_scripts_sum()).touch()
         (here / "machine-id").write_text(f"{'ab' * 16}\n")
         return here
 
     def _send(self, folder: Path, script: str, action: str = "apply", status: int = 0) -> str:
+        undo = action == "unsend"
+        command = render_unsend() if undo else render_call(action=action, timeout_seconds=600)
         done = subprocess.run(
             ["sh", folder.parents[1] / "host.sh", folder.name],
             input=script,
-            env={**os.environ, "SSH_ORIGINAL_COMMAND": render_receiver(action=action)},
+            env={**os.environ, "SSH_ORIGINAL_COMMAND": command},
             capture_output=True,
             text=True,
             check=False,
@@ -194,6 +197,14 @@ class TestHost:
         )
         run = next(line for line in script.splitlines() if line.startswith("run="))
         assert self._send(folder, script) == f"run {run.removeprefix('run=')}\nok\n"
+
+    def test_a_host_that_was_sent_nothing_refuses_and_what_was_sent_can_go(
+        self, settings: Settings, folder: Path
+    ) -> None:
+        script = render_node_preflight(settings.cluster, settings.nodes[0], None)
+        self._send(folder, "", "unsend")
+        assert not (folder / HOST_FOLDER).exists()
+        assert "was not sent what this command calls" in self._send(folder, script, status=1)
 
     def test_what_is_no_script_of_this_project_is_refused(self, folder: Path) -> None:
         assert "arrived cut short" in self._send(folder, "part=units\n", status=1)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kube_nodes.render import host_script
 from kube_nodes.render.host_script import (
     KUBE_PROXY,
     KUBELET,
@@ -22,14 +21,13 @@ from kube_nodes.render.host_script import (
     ServiceUnit,
     render_credentials_script,
     render_preflight_script,
-    render_receiver,
     render_service_check_script,
     render_units_script,
 )
 from kube_nodes.render.preflight import HostRules
 from kube_nodes.render.quoting import shell_word
+from kube_nodes.render.shell import constant_shell, inlined
 
-HOST = Path(__file__).resolve().parents[2] / "host"
 API = "https://192.0.2.1:6443"
 SHA256 = "0" * 64
 # Text with what shells, here-documents and terminals trip over.
@@ -130,27 +128,9 @@ def test_another_reapply_number_changes_nothing_else() -> None:
     assert changed == [("reapply=0", "reapply=1")]
 
 
-def test_constant_shell_travels_without_comments_and_indentation() -> None:
-    script = units()
-    constant = script[: script.index("\nbegin\n")]
-    assert not [line for line in constant.splitlines() if not line or line[0] in " \t#"]
-
-
-@pytest.mark.parametrize("source", sorted(HOST.glob("*.sh")), ids=lambda path: path.name)
-def test_stripping_does_not_change_what_a_source_means(source: Path) -> None:
-    def parsed(text: str) -> list[str]:
-        command = ["bash", "--pretty-print", "/dev/stdin"]
-        done = subprocess.run(command, input=text, text=True, capture_output=True, check=True)
-        return [line for line in done.stdout.splitlines() if line]
-
-    assert parsed(host_script.constant_shell(source.stem)) == parsed(source.read_text())
-
-
 def test_only_a_node_that_adopts_has_the_shell_for_it() -> None:
     taking = units(adopt=True)
-    assert units() == taking.replace(
-        host_script.constant_shell("foreign") + host_script.constant_shell("take_over"), ""
-    )
+    assert units() == taking.replace(" foreign take_over\n", "\n")
     rules = HostRules(adopting_unit_dir="/etc/systemd/system", runtime_socket="/run/x.sock")
     asked: dict[str, Any] = {"node_id": "n1", "api_server": "https://192.0.2.1:6443", "ca_pem": ""}
     assert " adoption proxy_mode" in render_preflight_script(**asked, rules=rules)
@@ -165,17 +145,16 @@ def test_what_looks_at_a_host_defines_no_function_twice_but_the_one_that_adoptio
     script = render_preflight_script(
         node_id="n1", api_server="https://192.0.2.1:6443", ca_pem="", rules=rules
     )
-    names = re.findall(r"^(\w+)\(\) \{", script, re.MULTILINE)
+    names = re.findall(r"^(\w+)\(\) \{", inlined(script), re.MULTILINE)
     assert [name for name in set(names) if names.count(name) > 1] == ["main_pid"]
-    names = re.findall(r"^(\w+)\(\) \{", units(adopt=True), re.MULTILINE)
+    names = re.findall(r"^(\w+)\(\) \{", inlined(units(adopt=True)), re.MULTILINE)
     twice = {name for name in names if names.count(name) > 1}
     assert twice == {"theirs", "take", "untake", "taken"}
 
 
-def test_the_constant_shell_stays_small() -> None:
-    empty = units(files=[])
-    assert len(empty) < 14_400
-    assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 5_600
+def test_a_script_holds_its_data_and_no_constant_shell() -> None:
+    assert len(units(files=[])) < 500
+    assert len(render_credentials_script(node_id="n1", generation=1, files=[])) < 300
 
 
 def test_a_file_of_which_only_a_part_could_be_written_is_not_put_in_place(tmp_path: Path) -> None:
@@ -185,7 +164,7 @@ def test_a_file_of_which_only_a_part_could_be_written_is_not_put_in_place(tmp_pa
     script = "\n".join(
         [
             "action=apply node=n1",
-            host_script.constant_shell("base"),
+            constant_shell("base"),
             "place() { :; }",
             "chown() { :; }",
             "ulimit -f 1",
@@ -212,21 +191,13 @@ def test_scripts_end_with_the_line_that_the_receiver_looks_for() -> None:
     for script in (units(), credentials, preflight, check):
         assert script.endswith("\n# end\n")
         done = subprocess.run(
-            ["sh", "-n"], input=script, text=True, capture_output=True, check=True
+            ["sh", "-n"], input=inlined(script), text=True, capture_output=True, check=True
         )
         assert done.stderr == ""
 
 
 def test_a_secret_content_is_not_in_the_representation_of_its_file() -> None:
     assert "hunter2" not in repr(file(content="hunter2\n"))
-
-
-def test_the_receiver_is_a_constant_line_for_root_and_through_sudo() -> None:
-    for user in ("root", "admin"):
-        command = render_receiver(user=user, action="remove", timeout_seconds=30)
-        assert "timeout -k 10 30 sh /dev/fd/4 remove" in command
-        assert "\n" not in command
-    assert render_receiver(user="admin").startswith("sudo -n sh -c ")
 
 
 def test_units_name_what_is_asked_and_how_long_it_may_be_silent() -> None:
@@ -261,7 +232,6 @@ REFUSED: list[tuple[str, Callable[[], str], str]] = [
     ("a kubelet folder /", lambda: units(kubelet_root="/"), "kubelet_root"),
     ("a server without scheme", lambda: units(api_server="192.0.2.1:6443"), "api_server"),
     ("a cluster with a line break", lambda: units(cluster_uid="a\nid"), "control character"),
-    ("another action", lambda: render_receiver(action="rm"), "action: 'rm'"),
     (
         "a code that is no HTTP code",
         lambda: render_service_check_script(node_id="n", url=API, run_id="a", accept=("x",)),

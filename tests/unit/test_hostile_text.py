@@ -51,7 +51,7 @@ def accepted(values: dict[str, Any]) -> Settings | None:
 def on_a_host(script: str, shell: str) -> dict[str, str]:
     """Run the data of a script by a shell in a folder of its own; return the files it wrote."""
     start = script.index("\nbegin\n")
-    header = script[: script.index("\numask 077\n") + 1]
+    header = script[: script.index("\nuse ") + 1]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "root")
         work = Path(folder, "work")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from kube_nodes.render.host_script import constant_shell
+from kube_nodes.render.shell import constant_shell
 
 _PROJECT = Path(__file__).parents[2]
 _SCRIPTS = sorted((_PROJECT / "host").glob("*.sh"))

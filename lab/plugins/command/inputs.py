@@ -1,8 +1,8 @@
-"""Check the inputs of a Command: known fields, their types, defaults, secrets.
+"""Check the inputs of a resource: known fields, their types, defaults, secrets.
 
 As infer's check does from the Go types of the official plugin (pulumi-go-provider
 infer/resource.go `Check`, infer/apply_secrets.go; pulumi-command common/inputs.go,
-local/base.go, remote/command.go, remote/connection.go).
+local/base.go, remote/command.go, remote/copy.go, remote/connection.go).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.plugins.plugin import CheckError
-from lab.plugins.values import UNKNOWN, Properties, Secret, secret
+from lab.plugins.values import UNKNOWN, Asset, Properties, Secret, secret
 
 LOCAL = "command:local:Command"
 REMOTE = "command:remote:Command"
+COPY = "command:remote:CopyToRemote"
 
 _STRINGS = (list, str)
 _COMMON: dict[str, Any] = {
@@ -42,13 +43,17 @@ _CONNECTION: dict[str, Any] = {**_ENDPOINT, "proxy": _ENDPOINT}
 FIELDS: dict[str, dict[str, Any]] = {
     LOCAL: {**_COMMON, "interpreter": _STRINGS, "dir": str, "environment": (dict, str)},
     REMOTE: {**_COMMON, "connection": _CONNECTION},
+    # An asset is a file here; the official plugin takes a text and an archive, too.
+    COPY: {"connection": _CONNECTION, "triggers": list, "source": Asset, "remotePath": str},
 }
 # What the official plugin has and this one does not; refused, not ignored.
 _LEFT_OUT = {
     LOCAL: ("assetPaths", "archivePaths"),
     # sshd refuses what its AcceptEnv does not name, which fails the official command.
     REMOTE: ("environment",),
+    COPY: (),
 }
+_REQUIRED = {LOCAL: (), REMOTE: ("connection",), COPY: ("connection", "source", "remotePath")}
 _ENDPOINT_DEFAULTS = {"user": "root", "port": 22, "dialErrorLimit": 10, "perDialTimeout": 15}
 _ENDPOINT_SECRETS = ("password", "privateKey", "privateKeyPassword")
 
@@ -63,8 +68,11 @@ def check(type_token: str, inputs: Properties) -> Properties:
         raise CheckError([("", f"{type_token} is not a resource of the command stand-in")])
     known = {key: value for key, value in inputs.items() if value is not None}
     failures = list(_failures("", FIELDS[type_token], known, _LEFT_OUT[type_token]))
-    if type_token == REMOTE and "connection" not in known:
-        failures.append(("connection", f"Missing required field 'connection' on '{type_token}'"))
+    failures += [
+        (field, f"Missing required field '{field}' on '{type_token}'")
+        for field in _REQUIRED[type_token]
+        if field not in known
+    ]
     if failures:
         raise CheckError(failures)
     if "connection" in known:

@@ -1,7 +1,8 @@
-"""The two Command resources: what is done on create, update and delete.
+"""The two Command resources and CopyToRemote: what is done on create, update and delete.
 
-After the official plugin's local/commandController.go and remote/commandController.go, and
-for what a preview knows, `markComputed` in pulumi-go-provider infer/resource.go.
+After the official plugin's local/commandController.go, remote/commandController.go and
+remote/copyController.go, and for what a preview knows, `markComputed` in pulumi-go-provider
+infer/resource.go.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class CommandPlugin(Plugin):
         )
 
     async def create(self, call: Call) -> Made:
+        if call.type == command_inputs.COPY:
+            if not call.preview:
+                await self._copy(call, call.inputs)
+            return Made(random_source.token_hex(4), call.inputs)
         made_id = call.name + random_source.token_hex(4)
         if call.preview:
             return Made(made_id, {**call.inputs, **dict.fromkeys(_OUTPUTS, UNKNOWN)})
@@ -53,6 +58,13 @@ class CommandPlugin(Plugin):
 
     async def update(self, call: Call) -> Properties:
         new = ignoring(call.state, call.inputs, call.ignore_changes)
+        if call.type == command_inputs.COPY:
+            # Another connection alone copies nothing.
+            if not call.preview and any(
+                new.get(key) != call.state.get(key) for key in ("source", "remotePath")
+            ):
+                await self._copy(call, new)
+            return new
         before = {key: call.state.get(key, "") for key in _OUTPUTS}
         if call.preview:
             unknown = _may_print_something_else(call.type, call.state, new)
@@ -61,9 +73,17 @@ class CommandPlugin(Plugin):
         return {**new, **await self._run(call, new, before, command)}
 
     async def delete(self, call: Call) -> None:
+        if call.type == command_inputs.COPY:
+            return
         # The recorded state alone: the program may not declare the resource any more.
         before = {key: call.state.get(key, "") for key in _OUTPUTS}
         await self._run(call, call.state, before, call.state.get("delete"))
+
+    async def _copy(self, call: Call, declared: Properties) -> None:
+        from lab.plugins.command.copying import copy_to_remote
+
+        fields: Mapping[str, Any] = reveal(declared)
+        await copy_to_remote(self.engine, call.urn, fields)
 
     async def _run(
         self, call: Call, declared: Properties, before: Properties, command: Any

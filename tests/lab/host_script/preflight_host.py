@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-from kube_nodes.render.host_script import (
-    render_preflight_script,
-    render_receiver,
-)
+from kube_nodes.render.host_script import render_preflight_script
 from kube_nodes.render.preflight import HostRules
+from kube_nodes.render.shell import inlined
 from tests.lab.host_script.script_host import Run, ScriptHost
 
 SOCKET = "/run/containerd/containerd.sock"
@@ -72,19 +70,22 @@ LISTENING = "while ! grep -q ':{0} [^ ]* 0A ' /proc/net/tcp /proc/net/tcp6; do s
 
 
 def script(host: ScriptHost, **fields: Any) -> str:
-    """Render the look at the host, which finds nothing unless a field says otherwise."""
+    """Render the look at the host, which finds nothing unless a field says otherwise.
+
+    Its parts are in it, for tests to change.
+    """
     known: dict[str, Any] = {
         "node_id": host.host.name,
         "api_server": host.spec.server,
         "ca_pem": host.spec.path("pki", "ca.crt").read_text(),
         "rules": RULES,
     }
-    return render_preflight_script(**(known | fields))
+    return inlined(render_preflight_script(**(known | fields)))
 
 
 def look(host: ScriptHost, text: str, do: str = ":", undo: str = ":") -> Run:
     """Run it in a state of the host, and compare the host's files before and after."""
-    command = _LOOK.format(digest=_DIGEST, do=do, undo=undo, command=render_receiver())
+    command = _LOOK.format(digest=_DIGEST, do=do, undo=undo, command=host.call())
     done = subprocess.run(
         host.argv(command), input=text, capture_output=True, text=True, check=False
     )

@@ -21,13 +21,13 @@ from kube_nodes.render.host_script import (
     ManagedFile,
     ServiceUnit,
     render_credentials_script,
-    render_receiver,
     render_units_script,
 )
 from kube_nodes.render.kubeconfig import (
     render_bootstrap_kubeconfig,
     render_kube_proxy_kubeconfig,
 )
+from kube_nodes.render.shell import HOST_FOLDER, host_scripts, host_scripts_sum, render_call
 from lab import ssh
 from lab.spec import Host, LabSpec
 from tests.lab.host_script.artifacts import Artifacts
@@ -103,6 +103,7 @@ class ScriptHost:
 
     spec: LabSpec
     host: Host
+    _sent: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def argv(self, command: str, user: str = "root") -> list[str]:
         """Return the ssh command that runs a command line there."""
@@ -112,11 +113,19 @@ class ScriptHost:
         self, script: str, action: str = "apply", *, user: str = "root", timeout_seconds: int = 120
     ) -> Run:
         """Run a rendered script as a remote command does."""
-        command = render_receiver(user=user, action=action, timeout_seconds=timeout_seconds)
+        command = self.call(action, user=user, timeout_seconds=timeout_seconds)
         done = subprocess.run(
             self.argv(command, user), input=script, capture_output=True, text=True, check=False
         )
         return Run(done.returncode, done.stdout, done.stderr)
+
+    def call(self, action: str = "apply", *, user: str = "root", timeout_seconds: int = 600) -> str:
+        """Return the command string of a remote command, with what it calls on the host."""
+        if user not in self._sent:
+            save = f"mkdir -p {HOST_FOLDER}; cat >{HOST_FOLDER}/{host_scripts_sum()}"
+            subprocess.run(self.argv(save, user), input=host_scripts(), text=True, check=True)
+            self._sent.add(user)
+        return render_call(action=action, timeout_seconds=timeout_seconds)
 
     def sh(self, command: str) -> str:
         """Run a command line on the host and return what it prints; it may fail."""

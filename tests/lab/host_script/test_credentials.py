@@ -23,7 +23,7 @@ def test_credentials_are_0600_and_in_no_argument_list_and_restart_what_runs(
     host.sh("touch /run/fake-stop")
     watcher.wait()
     assert host.sh("grep -c -a other-secret /run/fake-seen") == "0\n"
-    assert host.sh("grep -c -a /dev/fd/4 /run/fake-seen") != "0\n"
+    assert host.sh("grep -c -a [.]kube-nodes/ /run/fake-seen") != "0\n"
     assert (run.status, run.restarted) == (0, ["kube-proxy"])
     assert "secret" not in run.out + run.err
     assert host.started("kubelet") == kubelet

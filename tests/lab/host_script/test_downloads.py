@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from kube_nodes.render.host_script import render_receiver
 from tests.lab.host_script.artifacts import Artifacts
 from tests.lab.host_script.script_host import Node, ScriptHost, assert_installed, program
 
@@ -178,7 +177,7 @@ def test_a_run_that_is_killed_in_a_download_is_gone_on_with_by_the_next(
     # curl writes to the disk what fills its buffer.
     node.contents = {"kube-proxy": program("kube-proxy") + b"#" * 200_000}
     script = node.units().replace("\nbegin\n", "\necho $$ >/run/fake-pid\nbegin\n")
-    with subprocess.Popen(host.argv(render_receiver()), stdin=subprocess.PIPE, text=True) as client:
+    with subprocess.Popen(host.argv(host.call()), stdin=subprocess.PIPE, text=True) as client:
         assert client.stdin is not None
         client.stdin.write(script)
         client.stdin.close()

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from kube_nodes.render.host_script import render_receiver
 from tests.documented import assert_documented
 from tests.lab.host_script.artifacts import Artifacts
 from tests.lab.host_script.script_host import Node, ScriptHost, assert_installed
@@ -33,7 +32,7 @@ def test_a_cut_connection_does_not_stop_the_run_and_the_next_one_waits_for_its_e
     host: ScriptHost, node: Node, server: Artifacts
 ) -> None:
     server.hold = threading.Event()
-    client = subprocess.Popen(host.argv(render_receiver()), stdin=subprocess.PIPE, text=True)
+    client = subprocess.Popen(host.argv(host.call()), stdin=subprocess.PIPE, text=True)
     assert client.stdin is not None
     client.stdin.write(node.units())
     client.stdin.close()

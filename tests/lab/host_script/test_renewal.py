@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from kube_nodes.render.shell import inlined
 from tests.lab.host_script.script_host import Node, ScriptHost, program
 
 pytestmark = pytest.mark.lab
@@ -132,7 +133,7 @@ def test_a_renewal_that_is_killed_loses_no_identity(
     member.certificate_epoch = 2
     # Between the two that the loop moves.
     loop = 'do ! exists "$p" || mv -fT "$p" "$p.kn-kept"'
-    script = member.units()
+    script = inlined(member.units())
     if moment.startswith("["):
         assert script.count(loop) == 1
         script = script.replace(loop, f"do {moment} {_KILL}{loop.removeprefix('do ')}")

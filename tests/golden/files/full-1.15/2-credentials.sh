@@ -6,8 +6,7 @@ root=/var/lib/kubelet
 units='kubelet=10=http://127.0.0.1:10248/healthz kube-proxy=2=http://127.0.0.1:10256/healthz'
 wait=60
 generation=3
-# … host/base.sh …
-# … host/credentials.sh …
+use base credentials
 begin
 put /etc/kubernetes/bootstrap-kubelet.conf 0600 '' <<'END'
 apiVersion: v1
