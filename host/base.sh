@@ -86,13 +86,23 @@ lives() {
   esac
 }
 
+# synced UNIT: it has read its configuration, and the API server answers it: what kube-proxy says, from
+# 1.35 on, before it waits for its Node (WaitForNamedCacheSyncWithContext of k8s.io/client-go).
+synced() {
+  [ "$1" = kube-proxy ] && journalctl -q --no-pager -o cat -u "$1" --since "@$since" 2>/dev/null |
+    grep -q 'Caches are synced'
+}
+
 # await UNIT SECONDS URL: until it answers. While the host has no identity in the cluster, a unit that
-# waits for its own (kube-proxy: for the Node) need not answer: to live so many seconds is enough.
+# waits for its own (kube-proxy: for the Node) need not answer: to have come so far, or to live so many
+# seconds, is enough.
 await() {
   while lives "$1"; do
     up=$(($(date +%s) - ${since%.*}))
     [ -z "$3" ] || ! curl -q -fs -m 2 --noproxy '*' -o /dev/null "$3" || return 0
-    [ -n "$3" ] && [ -e "$root/pki/kubelet-client-current.pem" ] || [ "$up" -lt "$2" ] || return 0
+    if [ -z "$3" ] || [ ! -e "$root/pki/kubelet-client-current.pem" ]; then
+      [ "$up" -lt "$2" ] && ! synced "$1" || return 0
+    fi
     [ "$up" -lt "$wait" ] || break
     sleep 0.1
   done

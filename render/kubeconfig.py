@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from kube_nodes.model.cluster import Cluster
@@ -22,6 +23,8 @@ def render_bootstrap_kubeconfig(cluster: Cluster, ca_path: str, token: str) -> s
     return _render(cluster, ca_path, BOOTSTRAP_USER, {"token": token})
 
 
+# Of a stack's nodes nearly all have the same one.
+@lru_cache(maxsize=8)
 def render_kube_proxy_kubeconfig(cluster: Cluster, ca_path: str, certificate: str, key: str) -> str:
     """Render kube-proxy's kubeconfig from a client certificate and its key, both PEM."""
     return _render(

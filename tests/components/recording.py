@@ -53,6 +53,8 @@ class Resource:
     by_property: Mapping[str, frozenset[str]]
     provider: str
     secret_outputs: frozenset[str]
+    frames: int
+    """Of the stack of its declaration, as the state would hold it."""
     options: Mapping[str, Any]
     """What is set of the options that no resource here should need."""
 
@@ -216,6 +218,7 @@ def _read(request: Any, urn: str, inputs: dict[str, Any]) -> Resource:
         by_property={key: frozenset(value.urns) for key, value in by_property},
         provider=request.provider,
         secret_outputs=frozenset(request.additionalSecretOutputs),
+        frames=len(request.stackTrace.frames),
         options={key: options[key] for key in _UNUSUAL if options.get(key)},
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kube_nodes.components.unrecorded import without_stack_traces
 from kube_nodes.render.shell import host_scripts_sum
 from tests.components.outputs import MACHINE_ID, TOKEN_END
 from tests.components.recording import Graph, Resource, declare, opened
@@ -235,6 +237,25 @@ def test_what_preflight_finds_reaches_prepare_and_the_tokens_end_the_host() -> N
     assert request["machine"] == {"machine_id": MACHINE_ID, "product_uuid": ""}
     assert f"\nadmitted {TOKEN_END}\n" in opened(one()["n1-credentials"].inputs)["stdin"]
     assert "\nadmitted " not in opened(proxy_only()["n2-credentials"].inputs)["stdin"]
+
+
+def test_a_nodes_resources_come_without_the_stack_of_their_declaration() -> None:
+    graph = one()
+    assert {each.frames for each in graph.of_node("n1")} == {0}
+    # Else the SDK sends them no more, and this project need not keep them back.
+    assert graph["kube-proxy-key-1"].frames > 0
+    assert not hasattr(sys, "tracebacklimit")
+
+
+def test_an_error_is_shown_whole_where_no_stack_is_recorded() -> None:
+    with pytest.raises(ZeroDivisionError) as failed, without_stack_traces():
+        _divide(3)
+    shown = [frame.name for frame in traceback.extract_tb(failed.value.__traceback__)]
+    assert shown[1:] == ["_divide"] * 4
+
+
+def _divide(depth: int) -> float:
+    return _divide(depth - 1) if depth else 1 / depth
 
 
 def test_a_nodes_state_stays_small(capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,8 +91,8 @@ def interrupt(times: int) -> Callable[[Scene], None]:
     return press
 
 
-# The script's own processes: the shell that reads /dev/fd/4, and the `timeout` above it.
-_SCRIPT = "$(grep -lzx '/dev/fd/4' /proc/[0-9]*/cmdline 2>/dev/null | grep -o '[0-9]*')"
+# The script's own processes: the shell that runs what was sent, and the `timeout` above it.
+_SCRIPT = "$(grep -lzxE '[.]kube-nodes/[0-9a-f]{64}' /proc/[0-9]*/cmdline 2>/dev/null | grep -o '[0-9]*')"
 
 
 def hang(scene: Scene) -> None:

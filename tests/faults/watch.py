@@ -56,7 +56,7 @@ class Watch:
         known.add((process.name, line))
         self.command_lines.add(line)
         self.environments[(process / "environ").read_bytes()] = line
-        for mark in (b"sh\0/dev/fd/4\0", b"-m\0kube_nodes.membership\0"):
+        for mark in (b"\0run\0apply\0", b"-m\0kube_nodes.membership\0"):
             if mark in line + b"\0":
                 name = mark.decode().replace("\0", " ").strip()
                 self.seen_ours.add(name)

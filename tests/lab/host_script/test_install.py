@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.lab.host_script.artifacts import Artifacts
@@ -10,6 +12,7 @@ from tests.lab.host_script.script_host import (
     KUBE_PROXY_CONFIG,
     KUBELET_CONFIG,
     KUBELET_UNIT,
+    VERSION,
     Node,
     ScriptHost,
     assert_installed,
@@ -122,3 +125,27 @@ def test_a_file_that_is_no_longer_declared_goes_and_comes_back_with_what_was_bef
     assert host.read(EXTRA.path) == EXTRA.content
     assert host.run(Node(node.artifacts).units()).changed == [EXTRA.path]
     assert not host.exists(EXTRA.path)
+
+
+# It has no Node yet, so nothing answers at its health port.
+_WAITING = """#!/bin/sh
+[ "$1" != --version ] || {{ echo 'Kubernetes {version}'; exit 0; }}
+[ "$1" != --cleanup ] || exit 0
+echo 'I1124 00:00:00.000000 1 shared_informer.go:531] "{says}"' >&2
+exec sleep 600
+"""
+
+
+@pytest.mark.parametrize(
+    ("says", "at_once"), [("Caches are synced", True), ("Waiting for caches to sync", False)]
+)
+def test_a_kube_proxy_that_waits_for_its_node_has_come_up_when_it_says_so(
+    host: ScriptHost, node: Node, says: str, at_once: bool
+) -> None:
+    """Else it has to live for two seconds; a first certificate request waits as long."""
+    node.contents = {"kube-proxy": _WAITING.format(version=VERSION, says=says).encode()}
+    run = host.run(node.units())
+    assert run.status == 0, run.err
+    began = float(re.findall(r"^restarted kube-proxy ([0-9.]+)$", run.out, re.MULTILINE)[0])
+    lived = float(host.sh("date +%s.%N")) - began
+    assert (lived < 1.5) == at_once, lived
