@@ -116,6 +116,8 @@ def _variables(source: OperatorSource) -> Object:
         "KUBECONFIG": f"{_FOLDER}/{_KUBECONFIG}",
         # Without it the engine cancels every further step at the first error.
         "PULUMI_CONTINUE_ON_ERROR": "true",
+        # The state goes over the network twice a step.
+        "PULUMI_DIY_BACKEND_GZIP": "true",
     }
     return {
         **{name: _from_secret(source, key) for name, key in sorted(from_secret.items())},

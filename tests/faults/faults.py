@@ -92,7 +92,9 @@ def interrupt(times: int) -> Callable[[Scene], None]:
 
 
 # The script's own processes: the shell that runs what was sent, and the `timeout` above it.
-_SCRIPT = "$(grep -lzxE '[.]kube-nodes/[0-9a-f]{64}' /proc/[0-9]*/cmdline 2>/dev/null | grep -o '[0-9]*')"
+_SCRIPT = (
+    "$(grep -lzxE '[.]kube-nodes/[0-9a-f]{64}' /proc/[0-9]*/cmdline 2>/dev/null | grep -o '[0-9]*')"
+)
 
 
 def hang(scene: Scene) -> None:

@@ -23,6 +23,7 @@ from tests.faults.events import Step
 from tests.faults.stack import FaultStack
 from tests.faults.table import Faults
 from tests.faults.watch import Watch
+from tests.lab.states import read_plain
 
 Forms = Mapping[str, list[str]]
 
@@ -205,7 +206,7 @@ def _folder(folder: Path) -> Iterator[bytes]:
 def _contents(paths: Iterable[Path]) -> Iterator[bytes]:
     for path in paths:
         try:
-            yield path.read_bytes()
+            yield read_plain(path)
         except (FileNotFoundError, ProcessLookupError, PermissionError, OSError):
             continue  # gone, or no plain file
 

@@ -25,6 +25,7 @@ from lab.files import write_atomically
 from lab.spec import LabSpec
 from lab.stack import CHECKOUT, Stack, prepare
 from lab.tools import ensure
+from tests.lab.states import read_plain
 
 _CHANGE = re.compile(r"^ *(?:\+|-|~|\+-|\+\+|--) +[\w-]+:[\w:./]+ ([\w-]+) (?:\w+|\*\*)", re.M)
 _DIFF_URN = re.compile(r"\[urn=urn:pulumi:\S+::([\w-]+)\]")
@@ -281,7 +282,8 @@ class NodesStack:
 
     def state_text(self) -> str:
         backend = self.lab.directory / "backend"
-        return "".join(path.read_text(errors="replace") for path in backend.rglob("*.json*"))
+        files = backend.rglob("*.json*")
+        return "".join(read_plain(path).decode(errors="replace") for path in files)
 
     def expire_open_tokens(self) -> None:
         """Let the time of every open token be over, and wait until the cluster has cleaned up."""

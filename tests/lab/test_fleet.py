@@ -14,6 +14,7 @@ import yaml
 from lab.spec import LabSpec
 from lab.stack import Stack
 from tests.lab.nodes_stack import NodesStack, copy_project
+from tests.lab.states import read_plain
 
 pytestmark = pytest.mark.lab
 
@@ -57,8 +58,8 @@ class LabFleet:
     def state(self, stack: str) -> str:
         """Read a stack's state as it is stored."""
         backend = Path(self.nodes.lab.directory, "backend", ".pulumi", "stacks")
-        (path,) = backend.glob(f"**/prod-{stack}.json")
-        return path.read_text()
+        (path,) = backend.glob(f"**/prod-{stack}.json.gz")
+        return read_plain(path).decode()
 
 
 @pytest.fixture(scope="module")

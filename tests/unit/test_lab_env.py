@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.env import lab_variables, shell_exports
+from lab.env import UNSET, lab_variables, shell_exports
 
 
 def variables(lab_dir: str = "/labs/one", path: str = "/usr/bin:/bin") -> dict[str, str]:
@@ -59,6 +59,12 @@ def test_the_engine_goes_on_after_an_error_and_downloads_nothing() -> None:
     assert made["PULUMI_CONTINUE_ON_ERROR"] == "true"
     assert made["PULUMI_SKIP_UPDATE_CHECK"] == "true"
     assert made["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
+
+
+def test_the_state_is_compressed_by_one_way_alone() -> None:
+    """The engine refuses both at once, and the user's shell may have the other."""
+    assert variables()["PULUMI_DIY_BACKEND_GZIP"] == "true"
+    assert "PULUMI_DIY_BACKEND_ZSTD" in UNSET
 
 
 @pytest.mark.parametrize("lab_dir", ["/labs/one", "/my labs/it's $HOME `x`", "/labs/a\nb"])
