@@ -13,7 +13,9 @@ class ExpectedFile:
     """A path on the host that this program owns."""
 
     path: str
+    """Absolute, or below the home of the user who logs in."""
     mode: str
+    """Empty: mode and owner are not ours to say."""
     digest: str = ""
     """SHA-256 or SHA-512, as long as it is. Empty: its content is secret, or not ours to say."""
     kind: str = "file"

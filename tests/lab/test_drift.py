@@ -18,6 +18,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from kube_nodes.render.shell import HOST_FOLDER, host_scripts_sum
 from lab.spec import LabSpec
 from lab.ssh import new_key_pair
 from lab.stack import Stack
@@ -110,6 +111,7 @@ touch /etc/kubernetes/old.conf; echo /etc/kubernetes/old.conf >>/var/lib/kube-no
 echo '# by hand' >>/etc/kubernetes/bootstrap-kubelet.conf
 sed -i 's|server: .*|server: https://192.0.2.9:6443|' /etc/kubernetes/kubelet.conf
 chmod 755 /var/lib/kubelet
+rm -r .kube-nodes
 """,
     "n2": r"""
 rm /etc/kubernetes/kubelet.conf
@@ -144,6 +146,7 @@ _KINDS = [
     ("n1", "/etc/kubernetes/bootstrap-kubelet.conf", "content of another"),
     ("n1", "names in /etc/kubernetes/kubelet.conf", "server https://192.0.2.9:6443"),
     ("n1", "/var/lib/kubelet", "mode 0755"),
+    ("n1", f"{HOST_FOLDER}/{host_scripts_sum()}", "is absent"),
     ("n1", "Node labels", "no kube-nodes/pool"),
     ("n1", "Node taints", f"no {_TAINT}"),
     ("n2", "/etc/kubernetes/kubelet.conf", "is absent"),
