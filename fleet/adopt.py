@@ -89,6 +89,7 @@ def look(settings: Settings, private_key: str | None) -> list[Candidate]:
             render_node_preflight(settings.cluster, node, settings.binaries_of(node))
         ),
         private_key=private_key,
+        sftp=True,
     )
     wanted = {node.id for node in settings.nodes if node.adopts}
     found = (

@@ -51,6 +51,7 @@ def look(stack: Stack) -> list[Finding]:
             render_node_preflight(settings.cluster, node, settings.binaries_of(node))
         ),
         private_key=stack.ssh_private_key,
+        sftp=True,
     )
     machines = {answer.node: parse_facts(answer.stdout) for answer in answers}
     found = [
@@ -69,6 +70,15 @@ def read_answer(answer: Answer) -> Iterator[Finding]:
     if answer.error:
         yield Finding(node=answer.node, what="SSH", level=Level.FAILED, value=answer.error)
         return
+    if answer.sftp is False:
+        yield Finding(
+            node=answer.node,
+            what="SFTP",
+            level=Level.FAILED,
+            value="sshd refuses it",
+            rule="what a node's steps call is sent to its host by SFTP",
+            remedy="put `Subsystem sftp internal-sftp` into sshd's configuration, and reload it",
+        )
     before = f"{answer.node}: "
     failed = False
     for line in answer.stderr.splitlines():

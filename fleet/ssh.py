@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import asyncssh
 
@@ -44,6 +45,8 @@ class Answer:
     """Both without control characters, and bounded."""
     error: str = ""
     """Why there is no answer, with a remedy."""
+    sftp: bool | None = None
+    """Whether its sshd takes files; None: it was not asked."""
     seconds: float = 0.0
     """From the first attempt to connect to the end."""
 
@@ -54,6 +57,7 @@ def run_on_all(
     *,
     private_key: str | None = None,
     timeout_seconds: int = 60,
+    sftp: bool = False,
 ) -> list[Answer]:
     """Run what `render` gives for each node on its host; the answers come in the nodes' order.
 
@@ -62,15 +66,14 @@ def run_on_all(
         render: gives a node's script, which ends with the line `# end`.
         private_key: SSH key, PEM; None: the SSH agent's keys.
         timeout_seconds: for one host, from the connection to its end.
+        sftp: ask each host for SFTP as well.
     """
-    return asyncio.run(_run_on_all(nodes, render, private_key, timeout_seconds))
+    run = partial(_run, private_key=private_key, timeout_seconds=timeout_seconds, sftp=sftp)
+    return asyncio.run(_run_on_all(nodes, lambda node: run(node, render(node))))
 
 
 async def _run_on_all(
-    nodes: Sequence[Node],
-    render: Callable[[Node], str],
-    private_key: str | None,
-    timeout_seconds: int,
+    nodes: Sequence[Node], run_on: Callable[[Node], Awaitable[Answer]]
 ) -> list[Answer]:
     free = asyncio.Semaphore(_AT_ONCE)
     waiting = {node.id for node in nodes}
@@ -78,7 +81,7 @@ async def _run_on_all(
     async def run(node: Node) -> Answer:
         async with free:
             begin = time.monotonic()
-            answer = await _run(node, render(node), private_key, timeout_seconds)
+            answer = await run_on(node)
             answer = replace(answer, seconds=time.monotonic() - begin)
         waiting.discard(node.id)
         return answer
@@ -101,14 +104,25 @@ async def _tell(waiting: set[str]) -> None:
         print(f"waiting for {', '.join(names[:5])}{more} ({seconds:.0f} s)", file=sys.stderr)
 
 
-async def _run(node: Node, script: str, private_key: str | None, timeout_seconds: int) -> Answer:
+async def _run(
+    node: Node, script: str, *, private_key: str | None, timeout_seconds: int, sftp: bool
+) -> Answer:
     route = route_to(node)
     try:
         async with asyncio.timeout(timeout_seconds + CONNECT_SECONDS):
             async with connected(route, private_key) as connection:
-                return await _command(connection, node, script, timeout_seconds)
+                answer = await _command(connection, node, script, timeout_seconds)
+                return replace(answer, sftp=await _has_sftp(connection)) if sftp else answer
     except (OSError, asyncssh.Error, TimeoutError) as error:
         return Answer(node=node.id, error=explain(error, route, private_key))
+
+
+async def _has_sftp(connection: asyncssh.SSHClientConnection) -> bool:
+    try:
+        async with connection.start_sftp_client():
+            return True
+    except asyncssh.ChannelOpenError:
+        return False
 
 
 async def _command(

@@ -6,13 +6,8 @@ from collections.abc import Iterable
 
 from kube_nodes.model.routes import SentFile
 from kube_nodes.render import paths
-from kube_nodes.render.host_script import (
-    NODE_ID,
-    PATH,
-    SUM,
-    _checked,
-)
 from kube_nodes.render.quoting import shell_word
+from kube_nodes.render.script_text import NODE_ID, PATH, SUM, checked
 from kube_nodes.render.shell import as_user, constant_shell
 
 
@@ -22,7 +17,7 @@ def render_delivery(node_id: str, files: Iterable[SentFile]) -> str:
     A file that has arrived whole is given its name; one that nobody declares any more is removed.
     """
     lines = [
-        f"sent {_checked(PATH, file.path, 'path')} {_checked(SUM, file.digest, file.path)}\n"
+        f"sent {checked(PATH, file.path, 'path')} {checked(SUM, file.digest, file.path)}\n"
         for file in sorted(files, key=lambda file: file.path)
     ]
     return "".join(
@@ -42,10 +37,10 @@ def render_append(file: SentFile, *, user: str, anew: bool) -> str:
 
     What a full disk left of it is removed; what a cut connection left stays.
     """
-    part = f"{paths.sent_file(_checked(SUM, file.digest, file.path))}.part"
+    part = f"{paths.sent_file(checked(SUM, file.digest, file.path))}.part"
     sign = ">" if anew else ">>"
     return as_user(user, f"umask 077; cat {sign}{part} || {{ rm -f {part}; exit 1; }}")
 
 
 def _head(node_id: str) -> str:
-    return f"node={shell_word(_checked(NODE_ID, node_id, 'node_id'))}\nfolder={paths.SENT_FILES}\n"
+    return f"node={shell_word(checked(NODE_ID, node_id, 'node_id'))}\nfolder={paths.SENT_FILES}\n"

@@ -13,20 +13,21 @@ from kube_nodes.model.nodes import Node
 from kube_nodes.model.proxy_addresses import kube_proxy_addresses
 from kube_nodes.model.routes import Hop, Route, SentFile
 from kube_nodes.render import paths
+from kube_nodes.render.check_scripts import (
+    ProxyNeeds,
+    render_preflight_script,
+    render_service_check_script,
+)
 from kube_nodes.render.containerd import render_containerd_configuration
 from kube_nodes.render.host_script import (
     CONTAINERD,
     KUBE_PROXY,
     KUBELET,
-    RUN_ID,
     Binary,
     Directory,
     ManagedFile,
-    ProxyNeeds,
     ServiceUnit,
     render_credentials_script,
-    render_preflight_script,
-    render_service_check_script,
     render_units_script,
 )
 from kube_nodes.render.kube_proxy import render_kube_proxy_configuration, render_kube_proxy_unit
@@ -37,6 +38,7 @@ from kube_nodes.render.kubeconfig import (
 from kube_nodes.render.kubelet import render_kubelet_configuration, render_kubelet_unit
 from kube_nodes.render.placement import has_file
 from kube_nodes.render.preflight import host_rules
+from kube_nodes.render.script_text import RUN_ID
 
 # From this minor on kube-proxy speaks to the kernel itself and runs no conntrack.
 NETLINK_CONNTRACK_MINOR = 32

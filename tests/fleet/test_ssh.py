@@ -59,6 +59,15 @@ def test_each_host_runs_its_own_script_and_the_answers_keep_the_order(server: Ss
     ]
 
 
+def test_a_host_is_asked_for_sftp_where_that_is_wanted(server: SshServer, tmp_path: Path) -> None:
+    with SshServer(_KEY, home=tmp_path) as with_sftp:
+        nodes = [_node(server, "n1"), _node(with_sftp, "n2")]
+        for wanted, found in ((True, [False, True]), (False, [None, None])):
+            answers = run_on_all(nodes, lambda _: _script("echo ok"), private_key=_PEM, sftp=wanted)
+            assert [each.sftp for each in answers] == found
+            assert [each.stdout for each in answers] == ["ok\n", "ok\n"]
+
+
 def test_a_host_with_another_key_gets_nothing_and_no_login(server: SshServer) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
     logins = len(server.logins)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kube_nodes.render.check_scripts import render_preflight_script, render_service_check_script
 from kube_nodes.render.host_script import (
     KUBE_PROXY,
     KUBELET,
@@ -20,8 +21,6 @@ from kube_nodes.render.host_script import (
     ManagedFile,
     ServiceUnit,
     render_credentials_script,
-    render_preflight_script,
-    render_service_check_script,
     render_units_script,
 )
 from kube_nodes.render.preflight import HostRules

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kube_nodes.render.host_script import render_preflight_script
+from kube_nodes.render.check_scripts import render_preflight_script
 from kube_nodes.render.preflight import HostRules
 from kube_nodes.render.shell import inlined
 from tests.lab.host_script.script_host import Run, ScriptHost

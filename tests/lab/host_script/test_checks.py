@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kube_nodes.render.host_script import render_service_check_script
+from kube_nodes.render.check_scripts import render_service_check_script
 from tests.lab.host_script.artifacts import Artifacts
 from tests.lab.host_script.script_host import Node, ScriptHost
 
