@@ -1,9 +1,9 @@
 """The kinds of command that a node's resources are made of, with what all of them share.
 
 Only `create` and `delete` are given: an update then runs `create`, and the preview shows the
-changed text once. There are no triggers: they would replace instead of update. The command string
-is constant and short, since a failure prints it. A node's logic is sent to its host once, as a
-file, and its data travel on stdin: the state holds both ends of each input, for each node.
+changed text once. Commands have no triggers: they would replace instead of update. The command
+string is constant and short, since a failure prints it. A node's logic is sent to its host once, as
+a file, and its data travel on stdin: the state holds both ends of each input, for each node.
 """
 
 from __future__ import annotations
@@ -88,8 +88,15 @@ def _write_scripts() -> Path:
     """Write what is sent to a file of the operator's: of a file the state holds the sum alone."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     path = Path(home) / "kube-nodes" / f"host-scripts-{host_scripts_sum()[:16]}.sh"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, host_scripts())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != host_scripts():
+            write_atomically(path, host_scripts())
+    except OSError as error:
+        raise pulumi.RunError(
+            f"{path}: what is sent to hosts cannot be kept there: {error.strerror};"
+            " set XDG_CACHE_HOME to a folder that can be written"
+        ) from None
     return path
 
 
