@@ -75,6 +75,17 @@ def keep_recorded(
         last = [kept]
 
 
+def hold(
+    resource: pulumi.ResourceTransformationArgs,
+) -> pulumi.ResourceTransformationResult | None:
+    """Keep what a resource was made from, whatever is declared now."""
+    if not isinstance(resource.resource, pulumi.CustomResource) or resource.opts.ignore_changes:
+        return None
+    held = pulumi.ResourceOptions(ignore_changes=["*"])
+    opts = pulumi.ResourceOptions.merge(resource.opts, held)
+    return pulumi.ResourceTransformationResult(props=resource.props, opts=opts)
+
+
 def take_away(
     parent: pulumi.Resource, name: str, request: pulumi.Output[JoinRequest], *, local: str
 ) -> pulumi.Resource:

@@ -18,7 +18,13 @@ from kube_nodes.components.commands import (
     remote_command,
     send_scripts,
 )
-from kube_nodes.components.kept_steps import OVER_SSH, are_recorded, keep_recorded, take_away
+from kube_nodes.components.kept_steps import (
+    OVER_SSH,
+    are_recorded,
+    hold,
+    keep_recorded,
+    take_away,
+)
 from kube_nodes.components.service_check import ServiceCheckTarget
 from kube_nodes.components.static_token import StaticToken
 from kube_nodes.components.unrecorded import without_stack_traces
@@ -131,7 +137,7 @@ class WorkerNode(pulumi.ComponentResource):
         told = _told(args.node)
         if args.node.held:
             opts = pulumi.ResourceOptions.merge(
-                opts, pulumi.ResourceOptions(transformations=[_hold])
+                opts, pulumi.ResourceOptions(transformations=[hold])
             )
         super().__init__(WORKER_NODE, name, told, opts)
         self._name, self._args = name, args
@@ -439,17 +445,6 @@ def _joined_version(said: str) -> str:
     """Read the version that a join ended with; empty: no kubelet joined."""
     found = re.search(r"^joined (v[\d.]{1,20})$", said[:MOST_CHARACTERS], re.MULTILINE)
     return found[1] if found else ""
-
-
-def _hold(
-    resource: pulumi.ResourceTransformationArgs,
-) -> pulumi.ResourceTransformationResult | None:
-    """Keep what a resource was made from, whatever is declared now."""
-    if not isinstance(resource.resource, pulumi.CustomResource) or resource.opts.ignore_changes:
-        return None
-    held = pulumi.ResourceOptions(ignore_changes=["*"])
-    opts = pulumi.ResourceOptions.merge(resource.opts, held)
-    return pulumi.ResourceTransformationResult(props=resource.props, opts=opts)
 
 
 def _told(node: Node) -> dict[str, pulumi.Input[object]]:

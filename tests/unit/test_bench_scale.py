@@ -63,7 +63,9 @@ class TestFigures:
         many = replace(CREATED, nodes=1000, seconds=600.0, memory_mib={"program": 501.0})
         text = figures.render([CREATED, many])
         assert "12.0 times | no |" in text
+        assert "create: 1000 nodes take at most 11 times as long as 100" in text
         assert "| 5 kB, of 1000 | yes |" in text
+        assert "as it is stored, with gzip | 1 kB, of 1000 | yes |" in text
         assert "| 501 MiB, of 1000 | no |" in text
 
     def test_what_was_written_is_read_again(self) -> None:
