@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
+from kube_nodes.model.groups import is_reserved_group
 from kube_nodes.model.labels import Taint, parse_taint
 from kube_nodes.model.machine import NO_MACHINE, Machine
 from kube_nodes.model.pod_network import PodNetwork
 from kube_nodes.model.request_rules import declared_rules, is_cidr, names_cluster, node_rules
 from kube_nodes.model.request_text import Request, RequestError, Rule, dump
 from kube_nodes.model.routes import Route, SentFile
-from kube_nodes.model.subject_names import is_reserved_group
 
 # A group of its own: the auto-approval that kubeadm binds to its default group does not reach it.
 TOKEN_GROUP: Final = "system:bootstrappers:kube-nodes"  # noqa: S105 (a group, no secret)

@@ -7,8 +7,6 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-# Groups that Kubernetes and kubeadm give rights to: system:masters, kubeadm:cluster-admins.
-_RESERVED_GROUPS: Final = ("system:", "kubeadm:")
 _SHORT: Final = {
     NameOID.COMMON_NAME: "CN",
     NameOID.COUNTRY_NAME: "C",
@@ -17,11 +15,6 @@ _SHORT: Final = {
     NameOID.ORGANIZATION_NAME: "O",
     NameOID.ORGANIZATIONAL_UNIT_NAME: "OU",
 }
-
-
-def is_reserved_group(name: str) -> bool:
-    """Tell whether a group is one that Kubernetes or kubeadm gives rights to."""
-    return name.strip().casefold().startswith(_RESERVED_GROUPS)
 
 
 def read_names(subject: x509.Name) -> list[str]:

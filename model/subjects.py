@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from kube_nodes.model.declaration import Declaration
-from kube_nodes.model.subject_names import is_reserved_group
+from kube_nodes.model.groups import is_reserved_group
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 

@@ -6,8 +6,11 @@ Source: https://kubernetes.io/releases/version-skew-policy/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from kube_nodes.model.nodes import Node
+if TYPE_CHECKING:
+    # Each step on the operator's machine is a process: none imports the configuration's model.
+    from kube_nodes.model.nodes import Node
 
 # Kubelets from 1.25 on may be three minors older than the API server, earlier ones two.
 _WIDER_SINCE_MINOR = 25
