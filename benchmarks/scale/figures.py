@@ -113,9 +113,9 @@ def _goals(measured: Sequence[Measured]) -> Iterator[str]:
     for case in CASES:
         many = max((one.nodes for one in measured if one.case == case), default=0)
         if many > _FEW and (found := growth(measured, case, _FEW, many)) is not None:
-            most = MOST_GROWTH * many / _FEW
-            goal = f"{case}: {many} nodes take at most {most:.3g} times as long as {_FEW}"
-            yield f"| {goal} | {found:.1f} times | {_met(found <= most)} |"
+            bound = MOST_GROWTH * many / _FEW
+            goal = f"{case}: {many} nodes take at most {bound:.3g} times as long as {_FEW}"
+            yield f"| {goal} | {found:.1f} times | {_met(found <= bound)} |"
     created = [one for one in measured if one.case == "create" and one.state_bytes]
     if created:
         most = max(created, key=lambda one: one.nodes)
