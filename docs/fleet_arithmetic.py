@@ -22,7 +22,7 @@ def _input(value: float, unit: str, meaning: str, source: str) -> Any:
 
 _OURS = "[benchmarks](benchmarks.md)"
 _ESTIMATE = "an estimate, not measured"
-_SIMULATED = "three simulated nodes, stand-ins"
+_SIMULATED = "50 and 100 simulated nodes, stand-ins"
 _CHOSEN = "chosen"
 _KCM = "kube-controller-manager 1.37, default of"
 _APF = "kube-apiserver 1.37, default of"
@@ -36,13 +36,15 @@ class Inputs:
     stacks: float = _input(20, "stacks", "stacks of pools, alike", _CHOSEN)
     limit: float = _input(4, "stacks", "at a time (`LIMIT`)", _CHOSEN)
     processors: float = _input(16, "processors", "of the machine that runs them", _CHOSEN)
-    resources: float = _input(11, "a node", "resources", _OURS)
-    state_kb: float = _input(106, "kB a node", "state", _OURS)
-    state_gzip_kb: float = _input(35, "kB a node", "state, compressed", _OURS)
+    resources: float = _input(12, "a node", "resources", _OURS)
+    state_kb: float = _input(63, "kB a node", "state", _OURS)
+    state_gzip_kb: float = _input(19, "kB a node", "state, compressed", _OURS)
     create_cpu: float = _input(2, "s a node", "processor time of a join", _SIMULATED)
-    unchanged_cpu_ms: float = _input(13, "ms a resource", "the same, nothing to do", _ESTIMATE)
+    unchanged_cpu_ms: float = _input(12, "ms a resource", "the same, nothing to do", _SIMULATED)
     start_cpu: float = _input(4, "s a stack", "the same, of starting", _SIMULATED)
-    write_ms_per_mb: float = _input(25, "ms a MB", "writing the state, not compressed", _ESTIMATE)
+    write_ms_per_mb: float = _input(
+        18, "ms a MB", "writing the state, with gzip or without", _SIMULATED
+    )
     join_requests: float = _input(20, "a node", "API requests of a join by us", _ESTIMATE)
     certificates: float = _input(2, "a node", "certificates of a join", "client and serving")
     request_kb: float = _input(3, "kB", "one certificate request as the API gives it", _ESTIMATE)
