@@ -107,7 +107,9 @@ class Engine:
             **os.environ,
             "PATH": os.pathsep.join([str(venv / "bin"), str(tools), os.environ["PATH"]]),
             "PULUMI_HOME": str(self.home),
-            "PULUMI_BACKEND_URL": f"file://{backend}",
+            # Files of attributes are not written in one go: a program that reads the state
+            # meanwhile would find an empty one.
+            "PULUMI_BACKEND_URL": f"file://{backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "only for this test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
