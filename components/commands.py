@@ -20,12 +20,12 @@ import pulumi_command as command
 from kube_nodes.components.files import write_atomically
 from kube_nodes.model.options import SshOptions
 from kube_nodes.render.shell import (
-    HOST_FOLDER,
     host_scripts,
     host_scripts_sum,
     render_call,
     render_receiver,
     render_unsend,
+    sent_path,
 )
 
 # How the operator's machine starts the code in membership/; a child of the plugin itself, so that
@@ -75,10 +75,10 @@ def send_scripts(
         name,
         connection=_connection(host, private_key),
         source=pulumi.FileAsset(str(_write_scripts())),
-        remote_path=f"{HOST_FOLDER}/{host_scripts_sum()}",
+        remote_path=sent_path(_owner()),
         # They replace, which here is to copy again: nothing is run when the old one is deleted. A
         # host that is another one, or is logged in to as another user, has an empty home.
-        triggers=[f"{host.ssh.user}@{host.address}", host.host_key, life],
+        triggers=[_way_to(host), host.host_key, life],
         opts=opts,
     )
 
@@ -86,18 +86,24 @@ def send_scripts(
 @cache
 def _write_scripts() -> Path:
     """Write what is sent to a file of the operator's: of a file the state holds the sum alone."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(home) / "kube-nodes" / f"host-scripts-{host_scripts_sum()[:16]}.sh"
+    name, text = f"host-scripts-{host_scripts_sum()[:16]}.sh", host_scripts()
     try:
+        path = _cache() / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_text(encoding="utf-8") != host_scripts():
-            write_atomically(path, host_scripts())
-    except OSError as error:
+        if not path.exists() or path.read_bytes() != text.encode():
+            write_atomically(path, text)
+    except (OSError, RuntimeError) as error:
         raise pulumi.RunError(
-            f"{path}: what is sent to hosts cannot be kept there: {error.strerror};"
+            f"what is sent to hosts cannot be kept on this machine: {error};"
             " set XDG_CACHE_HOME to a folder that can be written"
         ) from None
     return path
+
+
+def _cache() -> Path:
+    """Find the user's cache. A relative path is to be ignored, says the XDG specification."""
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return (given if given.is_absolute() else Path.home() / ".cache") / "kube-nodes"
 
 
 def remote_command(
@@ -128,7 +134,7 @@ def remote_command(
     """
     deletes = {
         "remove": _call(host, "remove", inlined=inlined),
-        "unsend": render_unsend(),
+        "unsend": render_unsend(_owner()),
     }
     if secret_output:
         secrets = pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"])
@@ -149,7 +155,18 @@ def _call(host: SshHost, action: str, *, inlined: bool) -> str:
     if inlined:
         user = host.ssh.user
         return render_receiver(user=user, action=action, timeout_seconds=HOST_TIMEOUT_SECONDS)
-    return render_call(action=action, timeout_seconds=HOST_TIMEOUT_SECONDS)
+    return render_call(owner=_owner(), action=action, timeout_seconds=HOST_TIMEOUT_SECONDS)
+
+
+def _owner() -> str:
+    return f"{pulumi.get_project()}.{pulumi.get_stack()}"
+
+
+def _way_to(host: SshHost) -> str:
+    """Say where a host is logged in to: behind a jump host or a port is another one."""
+    ssh = host.ssh
+    jump = f" by {ssh.jump.address}:{ssh.jump.port}" if ssh.jump else ""
+    return f"{ssh.user}@{host.address}:{ssh.port}{jump}"
 
 
 def _connection(

@@ -210,13 +210,6 @@ class WorkerNode(pulumi.ComponentResource):
     def _preflight(self) -> command.remote.Command:
         """Look at the host before anything in the cluster, or on it but our scripts, is changed."""
         node = self._args.node
-        scripts = send_scripts(
-            f"{self._name}-scripts",
-            node,
-            life=f"generation {node.generation}, reapply {node.reapply}",
-            private_key=self._args.ssh_private_key,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
         return remote_command(
             f"{self._name}-preflight",
             node,
@@ -226,8 +219,24 @@ class WorkerNode(pulumi.ComponentResource):
             at_delete="unsend",
             # Its notes stop nothing, so no error would show them.
             shows="stderr",
-            opts=self._after(scripts),
+            opts=self._after(*self._scripts()),
         )
+
+    def _scripts(self) -> list[pulumi.Resource]:
+        """Send what the steps on the host call."""
+        node, recorded = self._args.node, self._args.recorded
+        name = f"{self._name}-scripts"
+        if node.held and recorded is not None and name not in recorded.names:
+            # It came up with a version that sent none, and its steps stay as they are.
+            return []
+        scripts = send_scripts(
+            name,
+            node,
+            life=f"generation {node.generation}, reapply {node.reapply}",
+            private_key=self._args.ssh_private_key,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return [scripts]
 
     def _find_token(self) -> tuple[BootstrapToken | None, StaticToken | None]:
         """Declare the node's own token, or take the static one; without a kubelet there is none."""

@@ -75,7 +75,7 @@ def read_answer(answer: Answer) -> Iterator[Finding]:
             node=answer.node,
             what="SFTP",
             level=Level.FAILED,
-            value="sshd refuses it",
+            value="sshd does not serve it",
             rule="what a node's steps call is sent to its host by SFTP",
             remedy="put `Subsystem sftp internal-sftp` into sshd's configuration, and reload it",
         )

@@ -31,6 +31,7 @@ from kube_nodes.render.shell import render_receiver
 MOST_BYTES = 1_000_000
 _AT_ONCE = 100
 _PROGRESS_SECONDS = 5.0
+_SFTP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +119,11 @@ async def _run(
 
 
 async def _has_sftp(connection: asyncssh.SSHClientConnection) -> bool:
+    """Ask for it: sshd may refuse it, or have a program for it that is not there."""
     try:
-        async with connection.start_sftp_client():
+        async with asyncio.timeout(_SFTP_SECONDS), connection.start_sftp_client():
             return True
-    except asyncssh.ChannelOpenError:
+    except (asyncssh.ChannelOpenError, asyncssh.SFTPError, TimeoutError):
         return False
 
 

@@ -45,6 +45,13 @@ record() {
   done | say record - 99
 }
 
+# sent FOLDER: which versions of what a stack sends are there and whole; each lies under its sum.
+sent() {
+  for f in "$1"/*/*; do
+    [ -f "$f" ] && [ "$(timeout 10 sha256sum <"$f")" = "${f##*/}  -" ] && echo "${f##*/}"
+  done | say sent - 20
+}
+
 # sysctl NAME: such as net/ipv4/ip_forward.
 sysctl() { cat "/proc/sys/$1" 2>/dev/null | say sysctl "$1" 1; }
 

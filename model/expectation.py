@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 
 from kube_nodes.model.labels import Taint
 
+HOST_FOLDER = ".kube-nodes"
+"""Of the user who logs in, in his home: for each stack a folder with what it has sent once, each
+file under its SHA-256."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedFile:
     """A path on the host that this program owns."""
 
     path: str
-    """Absolute, or below the home of the user who logs in."""
     mode: str
-    """Empty: mode and owner are not ours to say."""
     digest: str = ""
     """SHA-256 or SHA-512, as long as it is. Empty: its content is secret, or not ours to say."""
     kind: str = "file"
@@ -118,6 +120,8 @@ class Expectation:
     life: str = ""
     """What the host's record of its generation holds; empty: it keeps none."""
     files: tuple[ExpectedFile, ...]
+    is_sent_to: bool = True
+    """Whether what its steps call is on the host; of a held one it need not be."""
     programs: Mapping[str, str]
     """Versions of kubelet and kube-proxy, such as v1.37.2, by the program's path."""
     kubeconfigs: tuple[ExpectedKubeconfig, ...]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kube_nodes.model.binaries import SHA256_DIGITS
 from kube_nodes.model.check import REAPPLY, failed, passed, unchecked
-from kube_nodes.model.expectation import Expectation, ExpectedFile, ExpectedKubeconfig
+from kube_nodes.model.expectation import HOST_FOLDER, Expectation, ExpectedFile, ExpectedKubeconfig
 from kube_nodes.model.findings import Finding, Repair
 from kube_nodes.model.host_facts import FileFact, HostFacts
 
@@ -19,6 +19,8 @@ def judge_files(expected: Expectation, facts: HostFacts) -> Iterator[Finding]:
         fact = facts.files.get(file.path)
         yield _file(file, fact, as_written=facts.written.get(file.path, True))
     yield from _record(expected, facts)
+    if expected.is_sent_to:
+        yield _sent(facts)
     if expected.life:
         yield _life(expected.life, facts.texts.get("generation", ""))
     for path, version in expected.programs.items():
@@ -40,9 +42,7 @@ def _file(expected: ExpectedFile, fact: FileFact | None, *, as_written: bool) ->
         return passed(expected.path, "absent")
     if expected.digest and not fact.digest:
         return unchecked(expected.path, "the host could not read it in time")
-    pairs = []
-    if expected.mode:
-        pairs += [("mode", fact.mode, expected.mode), ("owner", fact.owner, "0:0")]
+    pairs = [("mode", fact.mode, expected.mode), ("owner", fact.owner, "0:0")]
     if expected.digest:
         name = "SHA-256" if len(expected.digest) == SHA256_DIGITS else "SHA-512"
         pairs.append((name, fact.digest, expected.digest))
@@ -67,6 +67,15 @@ def _record(expected: Expectation, facts: HostFacts) -> Iterator[Finding]:
     for path in sorted(facts.record - declared):
         if not path.endswith("/") and ".service.d/" not in path:
             yield failed(path, "is there by us", "nothing declares it", REAPPLY, Repair.REAPPLY)
+
+
+def _sent(facts: HostFacts) -> Finding:
+    """Look for what its steps call; which version they call, the state alone knows."""
+    what = f"~/{HOST_FOLDER}"
+    if facts.sent:
+        return passed(what, f"{len(facts.sent)} versions" if len(facts.sent) > 1 else "whole")
+    rule = "what the node's steps call was sent there"
+    return failed(what, "nothing whole is there", rule, REAPPLY, Repair.REAPPLY)
 
 
 def _short(text: str) -> str:

@@ -106,6 +106,8 @@ class HostFacts:
     record: frozenset[str] = frozenset()
     """Paths that the host has on record as ours."""
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    sent: frozenset[str] = frozenset()
+    """SHA-256 of each version of what the steps call that is there and whole."""
     arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By unit: the command line of its process."""
     strangers: frozenset[str] = frozenset()
@@ -142,6 +144,7 @@ def parse_host_facts(text: str) -> HostFacts:
         written={path: value == "same" for path, value in values("written")},
         record=frozenset(value for _, value in values("record")),
         sysctls=dict(values("sysctl")),
+        sent=frozenset(value for _, value in values("sent")),
         arguments={name: tuple(found) for name, found in _grouped(values("argument")).items()},
         strangers=frozenset(value for _, value in values("stranger")),
     )

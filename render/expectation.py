@@ -34,10 +34,8 @@ from kube_nodes.render.host_files import (
 from kube_nodes.render.host_script import KUBE_PROXY, KUBELET, ServiceUnit
 from kube_nodes.render.kubeconfig import BOOTSTRAP_USER, PROXY_USER
 from kube_nodes.render.preflight import host_rules
-from kube_nodes.render.shell import HOST_FOLDER, host_scripts_sum
 
 _KILLED = "a run was killed here; run up, which takes back what it left"
-_SEND = "run up; if it changes nothing, raise the node's reapply, which sends the file again"
 _RENEW = "see `journalctl -u kubelet` there, and run approve: its request may be pending"
 
 
@@ -57,6 +55,7 @@ def expect_node(
         ca_path=layout.ca_certificate,
         life=f"{cluster.uid} {node.generation}" if node.is_worker else "",
         files=(*_files(cluster, node, binaries), *_secret_files(node)),
+        is_sent_to=not node.held,
         programs=programs | {paths.kube_proxy_binary(layout): str(node.kube_proxy_version)},
         kubeconfigs=tuple(_kubeconfigs(cluster, node)),
         certificates=tuple(_certificates(node)),
@@ -77,12 +76,6 @@ def _files(cluster: Cluster, node: Node, binaries: Binaries | None) -> Iterator[
         yield ExpectedFile(path=binary.path, mode="0755", digest=binary.digest)
     for directory in node_directories(node):
         yield ExpectedFile(path=directory.path, mode=directory.mode, kind="folder")
-    yield ExpectedFile(
-        path=f"{HOST_FOLDER}/{host_scripts_sum()}",
-        mode="",
-        digest=host_scripts_sum(),
-        remedy=_SEND,
-    )
     yield ExpectedFile(path=paths.UNITS_JOURNAL, mode="", kind="absent", remedy=_KILLED)
 
 

@@ -41,8 +41,9 @@ class ServiceUnit:
     """URL on the node that answers 200 once it works; empty: there is none."""
     settle_seconds: int = 0
     """How long it has to live to count as up where it cannot answer: without a URL, and before the
-    host has its identity in the cluster. kube-proxy answers only when its Node exists; a kubelet
-    without rotateCertificates only when it has its certificate."""
+    host has its identity in the cluster. kube-proxy answers only when its Node exists, and counts
+    as up sooner where it says that it waits for it (host/base.sh); a kubelet without
+    rotateCertificates answers only when it has its certificate."""
 
 
 KUBELET = ServiceUnit(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kube_nodes.model.binaries import SHA256_DIGITS
 from kube_nodes.model.dns import render_query
-from kube_nodes.model.expectation import Expectation, ExpectedFile, ExpectedNetwork
+from kube_nodes.model.expectation import HOST_FOLDER, Expectation, ExpectedFile, ExpectedNetwork
 from kube_nodes.model.journal import PATTERN
 from kube_nodes.model.network_checks import POD, SERVICE
 from kube_nodes.render import paths
@@ -28,6 +28,7 @@ def render_inspection_script(expected: Expectation, *, drift: bool = False) -> s
         ("record", paths.UNITS_LIST),
         ("written", paths.CREDENTIALS_SUMS),
         *(_file(file, with_text=drift) for file in expected.files),
+        *((("sent", HOST_FOLDER),) if expected.is_sent_to else ()),
         *(("sysctl", name) for name, _ in expected.sysctls),
         *(("version", path) for path in expected.programs),
         *(("kubeconfig", each.path) for each in expected.kubeconfigs),

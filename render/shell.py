@@ -12,10 +12,9 @@ import re
 from functools import cache
 from importlib.resources import files as package_files
 
+from kube_nodes.model.expectation import HOST_FOLDER
 from kube_nodes.render.quoting import shell_word
 
-HOST_FOLDER = ".kube-nodes"
-"""Of the user who logs in, in his home: what was sent once, each under its SHA-256."""
 SENT_PARTS = (
     "base", "credentials", "foreign", "life", "pods", "preflight", "preflight_adopt",
     "preflight_place", "preflight_programs", "preflight_runtime", "programs", "proxy_cleanup",
@@ -29,6 +28,7 @@ _NO_SUDO = (
     "sudo: refused; files and units are root's;"
     " log in as root, or give this user sudo without a password"
 )
+_OWNER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _NOT_SENT = f"~/{HOST_FOLDER}: our scripts are gone; raise the reapply number"
 
 
@@ -72,24 +72,37 @@ def host_scripts_sum() -> str:
     return hashlib.sha256(host_scripts().encode()).hexdigest()
 
 
-def render_call(*, action: str = "apply", timeout_seconds: int) -> str:
+def sent_path(owner: str) -> str:
+    """Return where it is sent to, below the home of the user who logs in.
+
+    `owner` is the stack: what it removes is its own, where a host goes from one to another.
+    """
+    return f"{_folder(owner)}/{host_scripts_sum()}"
+
+
+def render_call(*, owner: str, action: str = "apply", timeout_seconds: int) -> str:
     """Return the command string that runs the script on stdin with what was sent.
 
-    Each call compares what was sent with its sum: that it is whole, and of this version. Whoever
-    may change it in between may log in as this user, and so be root already.
+    Each call compares what was sent with its sum: that it is whole, and of this version. Nobody but
+    this user, who can be root by sudo already, may change it in between, whatever his umask is.
     """
     _check(action)
-    name = host_scripts_sum()
     return _command(
-        f's={name} f={HOST_FOLDER}/$s; [ "$(sha256sum <$f)" = "$s  -" ] &&'
-        f" exec sh $f {action} {int(timeout_seconds)};"
+        f"s={host_scripts_sum()} f={_folder(owner)}/$s; chmod -R go-w {HOST_FOLDER} &&"
+        f' [ "$(sha256sum <$f)" = "$s  -" ] && exec sh $f {action} {int(timeout_seconds)};'
         f' cat >/dev/null; echo "{_NOT_SENT}" >&2; exit 1'
     )
 
 
-def render_unsend() -> str:
-    """Return the command string that removes all that was sent, of each version."""
-    return f"cat >/dev/null; rm -rf {HOST_FOLDER}"
+def render_unsend(owner: str) -> str:
+    """Return the command string that removes all that a stack has sent, of each version."""
+    return f"cat >/dev/null; rm -rf {_folder(owner)}; rmdir {HOST_FOLDER} 2>/dev/null; :"
+
+
+def _folder(owner: str) -> str:
+    if not _OWNER.fullmatch(owner):
+        raise ValueError(f"owner: {owner!r} does not match {_OWNER.pattern}")
+    return f"{HOST_FOLDER}/{owner}"
 
 
 def render_receiver(

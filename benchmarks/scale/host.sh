@@ -27,7 +27,7 @@ case $SSH_ORIGINAL_COMMAND in
 *sftp-server)
   exec "$SSH_ORIGINAL_COMMAND"
   ;;
-*' rm -rf .kube-nodes')
+*' rm -rf .kube-nodes/'*)
   cat >/dev/null
   exec rm -rf .kube-nodes
   ;;
@@ -42,7 +42,7 @@ case $SSH_ORIGINAL_COMMAND in
 *) die "this is not a command of this project" ;;
 esac
 sum=${SSH_ORIGINAL_COMMAND#*s=}
-[ -f ".kube-nodes/${sum%% *}" ] || die "was not sent what this command calls"
+[ -f .kube-nodes/*/"${sum%% *}" ] || die "was not sent what this command calls"
 part=$(sed -n 's/^part=//p; s/^accept=.*/check/p; s/^tools=.*/preflight/p; /^use /q' "$new")
 case $action.$part in
 apply.preflight)

@@ -19,6 +19,7 @@ from tests.components.stacks import (
     COMMANDS,
     Stack,
     configuration,
+    node,
     of_node,
     one,
     proxy_only,
@@ -75,12 +76,12 @@ class TestCommands:
         graph = one()
         scripts = graph["n1-scripts"]
         name = host_scripts_sum()
-        assert scripts.inputs["remotePath"] == f".kube-nodes/{name}"
+        assert scripts.inputs["remotePath"] == f".kube-nodes/kube-nodes.test/{name}"
         sent = Path(scripts.inputs["source"]["path"])
         assert hashlib.sha256(sent.read_bytes()).hexdigest() == name
         for step in ("preflight", "credentials", "units", "service-check"):
             command = graph[f"n1-{step}"].inputs["create"]
-            assert f"s={name} f=.kube-nodes/$s;" in command
+            assert f"s={name} f=.kube-nodes/kube-nodes.test/$s;" in command
             assert "n1-scripts" in graph.transitively_after(f"n1-{step}")
 
     @pytest.mark.parametrize(
@@ -89,7 +90,10 @@ class TestCommands:
             {"address": "192.0.2.9"},
             {"generation": 2},
             {"reapply": 1},
+            {"hostKey": node(9)["hostKey"]},
             {"options": {"ssh": {"user": "admin"}}},
+            {"options": {"ssh": {"port": 2222}}},
+            {"options": {"ssh": {"jump": {"address": "192.0.2.8", "hostKey": node(8)["hostKey"]}}}},
         ],
     )
     def test_a_host_that_may_have_lost_them_gets_them_again(self, change: dict[str, Any]) -> None:
@@ -117,7 +121,9 @@ class TestCommands:
             "membership",
         }
         # It is deleted when all others have called the scripts for the last time.
-        assert deletes["preflight"] == "cat >/dev/null; rm -rf .kube-nodes"
+        own = ".kube-nodes/kube-nodes.test"
+        removed = f"rm -rf {own}; rmdir .kube-nodes 2>/dev/null; :"
+        assert deletes["preflight"] == f"cat >/dev/null; {removed}"
         assert {step: deletes[step] for step in _WITH_DELETE} == _WITH_DELETE
         for step in ("credentials", "units"):
             create = one()[f"n1-{step}"].inputs["create"]

@@ -181,6 +181,14 @@ def test_a_node_that_is_held_once_it_has_come_up_keeps_every_step() -> None:
     assert {f"n2-{step}" for step in STEPS} <= found
 
 
+def test_a_node_that_is_held_since_a_version_that_sent_nothing_is_sent_nothing() -> None:
+    """A create heeds no ignored changes, and would contact its host."""
+    graph = held(*(step for step in STEPS if step != "scripts"))
+    assert "n2-scripts" not in graph.resources
+    assert graph.after("n2-preflight") == set()
+    assert "n1-scripts" in graph.resources
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_nothing_of_a_held_node_changes(held: bool) -> None:
     graph = declare(configuration(1, 2, **of_node("n2", held=held)))

@@ -45,7 +45,11 @@ def test_a_host_that_says_nothing_and_fails_or_is_not_reached_is_a_finding() -> 
 
 def test_a_host_without_sftp_is_a_finding() -> None:
     (found,) = read_answer(Answer(node="n1", status=0, stdout="ok\n", sftp=False))
-    assert (found.level, found.what, found.value) == (Level.FAILED, "SFTP", "sshd refuses it")
+    assert (found.level, found.what, found.value) == (
+        Level.FAILED,
+        "SFTP",
+        "sshd does not serve it",
+    )
     assert "internal-sftp" in found.remedy
     assert list(read_answer(Answer(node="n1", status=0, stdout="ok\n", sftp=True))) == []
 

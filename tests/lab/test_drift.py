@@ -18,7 +18,6 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kube_nodes.render.shell import HOST_FOLDER, host_scripts_sum
 from lab.spec import LabSpec
 from lab.ssh import new_key_pair
 from lab.stack import Stack
@@ -146,7 +145,7 @@ _KINDS = [
     ("n1", "/etc/kubernetes/bootstrap-kubelet.conf", "content of another"),
     ("n1", "names in /etc/kubernetes/kubelet.conf", "server https://192.0.2.9:6443"),
     ("n1", "/var/lib/kubelet", "mode 0755"),
-    ("n1", f"{HOST_FOLDER}/{host_scripts_sum()}", "is absent"),
+    ("n1", "~/.kube-nodes", "nothing whole is there"),
     ("n1", "Node labels", "no kube-nodes/pool"),
     ("n1", "Node taints", f"no {_TAINT}"),
     ("n2", "/etc/kubernetes/kubelet.conf", "is absent"),

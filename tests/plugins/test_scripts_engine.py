@@ -15,7 +15,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-from kube_nodes.render.shell import HOST_FOLDER
+from kube_nodes.model.expectation import HOST_FOLDER
 from tests.plugins.engine import CHECKOUT, Engine, Run
 from tests.plugins.ssh_server import SshServer
 
@@ -134,10 +134,12 @@ def test_a_host_that_lost_them_says_so_and_gets_them_again(node: Node) -> None:
 
 
 def test_another_version_is_sent_and_each_delete_finds_its_own(node: Node) -> None:
+    # As on a machine that has never run this project.
+    shutil.rmtree(node.cache)
     _, ran = node.up(version="2")
     assert ran == ["apply 2"]
-    # The folder, and both.
-    assert len(node.sent()) == 3
+    # Two folders, and both.
+    assert len(node.sent()) == 4
     # What is recorded was written by the version before.
     _, ran = node.up(version="3", present="no")
     assert ran == ["remove 2"]

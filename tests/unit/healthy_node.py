@@ -155,14 +155,11 @@ def told() -> str:
     lines += [f"text generation {expected().life}"]
     for file in expected().files:
         kind = "file" if file.kind == "target" else file.kind
-        size = (
-            "- - -"
-            if kind == "absent"
-            else f"{file.mode or '0664'} {'0:0' if file.mode else '1000:1000'} 100"
-        )
+        size = "- - -" if kind == "absent" else f"{file.mode} 0:0 100"
         lines.append(f"file {file.path} {kind} {size} {file.digest or '-'}")
-    ours = [file.path for file in expected().files if file.digest and file.mode]
+    ours = [file.path for file in expected().files if file.digest]
     lines += [f"record - {path}" for path in ("/var/lib/kube-nodes/units.list", *ours)]
+    lines += [f"sent - {'a' * 64}"]
     lines += [f"sysctl {name} {value}" for name, value in expected().sysctls]
     lines += [f"version {path} Kubernetes {each}" for path, each in expected().programs.items()]
     for each in expected().kubeconfigs:

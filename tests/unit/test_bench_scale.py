@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from kube_nodes.render.host_files import (
     render_node_service_check,
     render_node_units,
 )
-from kube_nodes.render.shell import HOST_FOLDER, host_scripts_sum, render_call, render_unsend
+from kube_nodes.render.shell import render_call, render_unsend, sent_path
 from kube_nodes.settings import Settings, parse_settings
 from tests.configurations import materials, right_configuration
 
@@ -42,6 +43,8 @@ CREATED = Measured(
     state_bytes=5_000_000,
     state_gzip_bytes=1_000_000,
 )
+
+_OWNER = "kube-nodes.scale"
 
 
 class TestFigures:
@@ -145,14 +148,16 @@ class TestHost:
         """The host's own folder, beside the script that sshd runs."""
         shutil.copy(fleet.HERE / "host.sh", tmp_path)
         here = tmp_path / "hosts" / "n1"
-        (here / HOST_FOLDER).mkdir(parents=True)
-        (here / HOST_FOLDER / host_scripts_sum()).touch()
+        sent = here / sent_path(_OWNER)
+        sent.parent.mkdir(parents=True)
+        sent.touch()
         (here / "machine-id").write_text(f"{'ab' * 16}\n")
         return here
 
     def _send(self, folder: Path, script: str, action: str = "apply", status: int = 0) -> str:
         undo = action == "unsend"
-        command = render_unsend() if undo else render_call(action=action, timeout_seconds=600)
+        call = partial(render_call, owner=_OWNER, timeout_seconds=600)
+        command = render_unsend(_OWNER) if undo else call(action=action)
         done = subprocess.run(
             ["sh", folder.parents[1] / "host.sh", folder.name],
             input=script,
@@ -205,7 +210,7 @@ class TestHost:
     ) -> None:
         script = render_node_preflight(settings.cluster, settings.nodes[0], None)
         self._send(folder, "", "unsend")
-        assert not (folder / HOST_FOLDER).exists()
+        assert not (folder / ".kube-nodes").exists()
         assert "was not sent what this command calls" in self._send(folder, script, status=1)
 
     def test_what_is_no_script_of_this_project_is_refused(self, folder: Path) -> None:

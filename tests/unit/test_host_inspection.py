@@ -56,6 +56,17 @@ def test_each_kind_of_path_is_told(tmp_path: Path, shell: str) -> None:
     assert (target.kind, target.mode, target.digest) == ("file", "0640", "")
 
 
+@_EVERY_SHELL
+def test_what_was_sent_is_told_where_it_is_whole(tmp_path: Path, shell: str) -> None:
+    assert _facts(f"sent {tmp_path}", shell).sent == frozenset()
+    sums = {text: hashlib.sha256(text.encode()).hexdigest() for text in ("one", "two", "three")}
+    for folder, text in (("a", "one"), ("a", "two"), ("b", "three")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / sums[text]).write_text(text)
+    (tmp_path / "a" / sums["two"]).write_text("cut")
+    assert _facts(f"sent {tmp_path}", shell).sent == {sums["one"], sums["three"]}
+
+
 _KEY = private_pem(authority().key)
 _LEAF = issue("n1", authority()).pem
 

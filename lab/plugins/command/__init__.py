@@ -1,1 +1,1 @@
-"""Stand-in for the command plugin 1.2.1: `command:local:Command`, `command:remote:Command`."""
+"""Stand-in for the command plugin 1.2.1: both `Command`s, and `remote:CopyToRemote`."""

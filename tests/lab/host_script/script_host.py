@@ -27,7 +27,7 @@ from kube_nodes.render.kubeconfig import (
     render_bootstrap_kubeconfig,
     render_kube_proxy_kubeconfig,
 )
-from kube_nodes.render.shell import HOST_FOLDER, host_scripts, host_scripts_sum, render_call
+from kube_nodes.render.shell import host_scripts, render_call, sent_path
 from lab import ssh
 from lab.spec import Host, LabSpec
 from tests.lab.host_script.artifacts import Artifacts
@@ -39,6 +39,7 @@ CONFIGS = {"kubelet": KUBELET_CONFIG, "kube-proxy": KUBE_PROXY_CONFIG}
 VERSION = "v1.37.2"
 API = "https://192.0.2.1:6443"
 KUBELET_UNIT = "/etc/systemd/system/kubelet.service"
+_OWNER = "kube-nodes.test"
 EXTRA = ManagedFile(path="/etc/kubernetes/extra.conf", content="extra\n", restarts=("kubelet",))
 
 PROGRAM = """\
@@ -122,10 +123,11 @@ class ScriptHost:
     def call(self, action: str = "apply", *, user: str = "root", timeout_seconds: int = 600) -> str:
         """Return the command string of a remote command, with what it calls on the host."""
         if user not in self._sent:
-            save = f"mkdir -p {HOST_FOLDER}; cat >{HOST_FOLDER}/{host_scripts_sum()}"
+            path = sent_path(_OWNER)
+            save = f"mkdir -p {path.rpartition('/')[0]}; cat >{path}"
             subprocess.run(self.argv(save, user), input=host_scripts(), text=True, check=True)
             self._sent.add(user)
-        return render_call(action=action, timeout_seconds=timeout_seconds)
+        return render_call(owner=_OWNER, action=action, timeout_seconds=timeout_seconds)
 
     def sh(self, command: str) -> str:
         """Run a command line on the host and return what it prints; it may fail."""
