@@ -42,7 +42,8 @@ case $SSH_ORIGINAL_COMMAND in
 *) die "this is not a command of this project" ;;
 esac
 sum=${SSH_ORIGINAL_COMMAND#*s=}
-[ -f .kube-nodes/*/"${sum%% *}" ] || die "was not sent what this command calls"
+set -- .kube-nodes/*/"${sum%% *}"
+[ -f "$1" ] || die "was not sent what this command calls"
 part=$(sed -n 's/^part=//p; s/^accept=.*/check/p; s/^tools=.*/preflight/p; /^use /q' "$new")
 case $action.$part in
 apply.preflight)
