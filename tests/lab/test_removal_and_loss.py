@@ -89,7 +89,7 @@ def test_another_user_runs_the_scripts_and_restarts_nothing(nodes: NodesStack) -
     assert "sshUser" in shown and '"admin"' in shown
     changed = nodes.changed_resources(nodes.up())
     assert changed == {
-        *(f"n1-{step}" for step in ("preflight", "credentials", "units", "membership")),
+        *(f"n1-{step}" for step in ("scripts", "preflight", "credentials", "units", "membership")),
         "n1-service-check",
         "n1",
     }
